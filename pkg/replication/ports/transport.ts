@@ -1,0 +1,38 @@
+import type { JsonValue, NodeId } from "../../base/index.js";
+
+/** One message as it crosses the wire: NornicDB's type code and its payload. */
+export interface PeerMessage {
+  readonly type: number;
+  readonly payload: JsonValue;
+}
+
+export interface CallOptions {
+  /** Longest wait for the answer, monotonic milliseconds. */
+  readonly timeoutMs: number;
+  /** `bulk` frames are cut in and yield to others; heartbeats and votes are `urgent`. */
+  readonly priority?: "urgent" | "normal" | "bulk" | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Answers one call. A rejection becomes an error reply, so that no caller ever waits in vain. */
+export type RequestHandler = (from: NodeId, message: PeerMessage) => Promise<PeerMessage>;
+
+/** How nodes talk. One object a node; groups share it (`group` is 0 until there are several). */
+export interface Transport {
+  listen(handler: RequestHandler): Promise<{ readonly host: string; readonly port: number }>;
+  /** One managed link to that address: it dials, authenticates, and dials again. Idempotent. */
+  connect(peer: { readonly id?: NodeId | undefined; readonly address: string }): PeerConnection;
+  /** Links first, then the listener; pending calls fail. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface PeerConnection {
+  readonly address: string;
+  isConnected(): boolean;
+  /**
+   * @throws TransportError `DISCONNECTED` | `TIMEOUT` | `BACKPRESSURE` | `REMOTE` (the peer's
+   * handler failed; its reason is in the message) | `REFUSED` (handshake; names what differed)
+   */
+  call(message: PeerMessage, options: CallOptions): Promise<PeerMessage>;
+  close(): Promise<void>;
+}

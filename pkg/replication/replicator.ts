@@ -1,0 +1,126 @@
+import type { JsonValue, LogIndex, NodeId, Position, Term } from "../base/index.js";
+import type { Command } from "./command.js";
+
+export const MODES = ["standalone", "ha_standby", "raft", "multi_region"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** Where an acknowledged write is. */
+export type Durability = "local" | "received" | "persisted" | "quorum";
+
+export interface Receipt {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly durability: Durability;
+  /** The same request id had been applied before; nothing was done now. */
+  readonly replayed: boolean;
+  /** What the state machine answered. */
+  readonly result: JsonValue;
+}
+
+export interface ApplyOptions {
+  /** Longest wait in monotonic milliseconds from this call; the mode's commit timeout if missing. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the waiting, never the write: the call rejects with `COMMIT_UNKNOWN`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const READ_LEVELS = ["ONE", "LEADER", "QUORUM", "LOCAL_ONE", "LOCAL_QUORUM", "ALL"] as const;
+export type ReadLevel = (typeof READ_LEVELS)[number];
+
+export interface ReadOptions extends ApplyOptions {
+  /** The state must have reached this position (a bookmark). */
+  readonly after?: Position | undefined;
+  /** `ONE` only: refuse with `LAGGING` when this node is further behind. */
+  readonly maxLagEntries?: number | undefined;
+}
+
+export interface PeerHealth {
+  readonly id: string;
+  readonly address: string;
+  readonly healthy: boolean;
+  readonly lag: number;
+  readonly state: string;
+  readonly lastContactMs: number;
+}
+
+/** One picture of the node for HTTP, the command line and metrics. */
+export interface Health {
+  readonly mode: Mode;
+  readonly nodeId: NodeId;
+  readonly clusterId: string;
+  readonly role: string;
+  readonly isLeader: boolean;
+  readonly leaderId: NodeId | null;
+  readonly leaderAddr: string | null;
+  /** `starting`, `ready`, `read_only` (writes are refused, see `reason`), `stopping`, `failed`. */
+  readonly state: "starting" | "ready" | "read_only" | "stopping" | "failed";
+  readonly reason: string | null;
+  readonly healthy: boolean;
+  readonly term: Term;
+  readonly lastIndex: LogIndex;
+  readonly durableIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly firstIndex: LogIndex;
+  readonly logBytes: number;
+  readonly pendingProposals: number;
+  readonly lagEntries: number;
+  readonly lagMs: number;
+  readonly region: string | null;
+  readonly peers: readonly PeerHealth[];
+}
+
+export type ReplicatorEvent =
+  | { readonly kind: "role"; readonly role: string; readonly term: Term; readonly at: number }
+  | {
+      readonly kind: "leader";
+      readonly leaderId: NodeId | null;
+      readonly term: Term;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "state";
+      readonly state: Health["state"];
+      readonly reason: string | null;
+      readonly at: number;
+    };
+
+/**
+ * A replicated state machine, whichever mode stands behind it. Calls may overlap; writes of one
+ * caller are ordered by call.
+ */
+export interface Replicator extends AsyncDisposable {
+  /** Recovers the log, brings the state machine up to it, and serves. Call once. */
+  start(): Promise<void>;
+  /**
+   * Replicates one command and waits until the mode's rule for an acknowledgement is met.
+   * @returns where the write is
+   * @throws ReplicationError with `outcome` `not_applied` (nothing happened; the code says why)
+   * or `unknown` (`COMMIT_UNKNOWN`: it may still take effect; retry only with the same request id)
+   */
+  apply(command: Command, options?: ApplyOptions): Promise<Receipt>;
+  /**
+   * Replicates several commands in order, each its own entry with its own fate: the array holds a
+   * receipt or the error for each. For all-or-nothing use one `batchWrite` command.
+   */
+  applyBatch(
+    commands: readonly Command[],
+    options?: ApplyOptions,
+  ): Promise<readonly PromiseSettledResult<Receipt>[]>;
+  /**
+   * Resolves when this node may answer a read at that level.
+   * @returns the position that the read must see at least
+   */
+  read(level: ReadLevel, options?: ReadOptions): Promise<Position>;
+  isLeader(): boolean;
+  leaderAddr(): string | null;
+  leaderId(): NodeId | null;
+  health(): Promise<Health>;
+  waitForLeader(timeoutMs: number): Promise<NodeId>;
+  mode(): Mode;
+  nodeId(): NodeId;
+  /** @returns how to stop listening */
+  onEvent(listener: (event: ReplicatorEvent) => void): () => void;
+  /** Refuses new writes, finishes those under way, makes all durable, closes. Idempotent. */
+  shutdown(): Promise<void>;
+}

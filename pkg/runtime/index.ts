@@ -1,0 +1,22 @@
+export type { File, FileLock, FileSystem } from "./file-system.js";
+export { type LogFields, type Logger, type LogLevel, silentLogger } from "./logger.js";
+export {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Metrics,
+  noMetrics,
+} from "./metrics.js";
+export type {
+  Address,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  Network,
+  Stream,
+  StreamHandlers,
+  TlsOptions,
+} from "./network.js";
+export type { Random } from "./random.js";
+export { type Cancel, type Clock, delay, type Timers } from "./time.js";
