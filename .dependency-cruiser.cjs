@@ -49,7 +49,7 @@ module.exports = {
       severity: "error",
       comment: "A core sees no Node module, no clock, no socket: base and ports only.",
       from: { path: "^pkg/replication/[a-z_]+/core/", pathNot: "\\.test\\.ts$" },
-      to: { pathNot: ["^pkg/base/", "^pkg/replication/ports/", "/core/", "^pkg/replication/errors"] },
+      to: { pathNot: ["^pkg/base/", "^pkg/replication/ports/", "/core/", "^pkg/replication/(errors|driver/effects)"] },
     },
     {
       name: "sqlite-has-one-door",

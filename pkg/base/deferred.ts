@@ -1,5 +1,5 @@
 /** A promise with its ends in hand; Node 20 lacks `Promise.withResolvers`. */
-export interface Deferred<T> {
+export interface Deferred<T = void> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T | PromiseLike<T>) => void;
   readonly reject: (reason: unknown) => void;

@@ -2,7 +2,9 @@
  * Runs every step in order, also after one has failed.
  * @throws the only failure, or an `AggregateError` of all of them, after the last step
  */
-export async function closeInOrder(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+export async function closeInOrder(
+  steps: readonly (() => void | PromiseLike<void>)[],
+): Promise<void> {
   const failures: unknown[] = [];
   for (const step of steps) {
     try {

@@ -1,0 +1,111 @@
+import { type JsonValue, unreachable } from "../../base/index.js";
+import type { Answer } from "../driver/driver.js";
+import { type NodeParts, ReplicationNode } from "../driver/node.js";
+import { type ErrorData, ReplicationError, toErrorData } from "../errors.js";
+import { unpackPayloads } from "../payload.js";
+import { LogError, StateMachineError } from "../ports/index.js";
+import type { AnswerData, FromNode, ToNode } from "./channel.js";
+
+export interface HostParts<State> extends Omit<NodeParts<State>, "listener"> {
+  /** The metrics of this thread, as plain data. */
+  readonly readMetrics: () => Promise<JsonValue>;
+  readonly deliver: (message: FromNode) => void;
+}
+
+/** The node's end of a channel: starts a node and speaks for it. */
+export class NodeHost<State> {
+  readonly #parts: HostParts<State>;
+  #node: ReplicationNode<State> | undefined;
+  #stopWanted = false;
+
+  constructor(parts: HostParts<State>) {
+    this.#parts = parts;
+  }
+
+  /** Delivers `started` or `start_failed`; never rejects. */
+  async start(): Promise<void> {
+    const { deliver } = this.#parts;
+    try {
+      this.#node = await ReplicationNode.start({
+        ...this.#parts,
+        listener: {
+          onAnswers: (answers) => deliver({ kind: "answers", answers: answers.map(toAnswerData) }),
+          onEvent: (event) => deliver({ kind: "event", event }),
+          onFailure: (error) => deliver({ kind: "failed", error: describeFailure(error) }),
+        },
+      });
+      deliver({ kind: "started", health: this.#node.health() });
+    } catch (error) {
+      deliver({ kind: "start_failed", error: describeFailure(error) });
+    }
+    if (this.#stopWanted) this.onMessage({ kind: "stop" });
+  }
+
+  onMessage(message: ToNode): void {
+    const node = this.#node;
+    if (node === undefined) {
+      if (message.kind === "stop") this.#stopWanted = true;
+      return;
+    }
+    switch (message.kind) {
+      case "propose": {
+        const payloads = unpackPayloads(message.packed);
+        const first = message.firstTicket;
+        node.propose(payloads.map((payload, offset) => ({ ticket: first + offset, payload })));
+        return;
+      }
+      case "read":
+        this.#parts.deliver({
+          kind: "position",
+          ticket: message.ticket,
+          position: node.readPosition(),
+        });
+        return;
+      case "health":
+        this.#parts.deliver({ kind: "health", ticket: message.ticket, health: node.health() });
+        return;
+      case "metrics":
+        void this.#answerMetrics(message.ticket);
+        return;
+      case "stop":
+        void this.#stop(node);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  async #answerMetrics(ticket: number): Promise<void> {
+    const metrics = await this.#parts.readMetrics();
+    this.#parts.deliver({ kind: "metrics", ticket, metrics });
+  }
+
+  async #stop(node: ReplicationNode<State>): Promise<void> {
+    try {
+      await node.stop();
+      this.#parts.deliver({ kind: "stopped" });
+    } catch (error) {
+      this.#parts.deliver({ kind: "stopped", error: describeFailure(error) });
+    }
+  }
+}
+
+function toAnswerData(answer: Answer): AnswerData {
+  if ("refused" in answer) return { ticket: answer.ticket, error: toErrorData(answer.refused) };
+  const { ticket, result, term, durability } = answer;
+  if (result.ok) {
+    const { index, replayed, value } = result;
+    return { ticket, index, term, durability, replayed, value };
+  }
+  return { ticket, error: { code: result.code, message: result.message, details: {} } };
+}
+
+/** Any error as one of ours; the hint survives, the stack does not. */
+export function describeFailure(error: unknown): ErrorData {
+  if (error instanceof ReplicationError) return toErrorData(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof LogError ? error.details.hint : undefined;
+  const where =
+    error instanceof LogError || error instanceof StateMachineError ? `${error.code}: ` : "";
+  return { code: "STORAGE_FAILED", message: `${where}${message}`, details: { hint } };
+}

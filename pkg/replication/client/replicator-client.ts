@@ -1,0 +1,353 @@
+import {
+  type Deferred,
+  deferred,
+  invariant,
+  type NodeId,
+  type Position,
+  type RequestId,
+  type Term,
+  unreachable,
+} from "../../base/index.js";
+import type { Clock, Timers } from "../../runtime/index.js";
+import type { Command } from "../command.js";
+import { type ErrorData, fromErrorData, ReplicationError } from "../errors.js";
+import type { ReplicationLimits } from "../limits.js";
+import { PayloadPacker } from "../payload.js";
+import type {
+  ApplyOptions,
+  Health,
+  Mode,
+  ReadLevel,
+  ReadOptions,
+  Receipt,
+  Replicator,
+  ReplicatorEvent,
+} from "../replicator.js";
+import type { AnswerData, FromNode, NodeChannel, OpenChannel } from "./channel.js";
+import { PendingWrites } from "./pending-writes.js";
+
+export interface ClientParts {
+  readonly mode: Mode;
+  readonly nodeId: NodeId;
+  readonly open: OpenChannel;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly createRequestId: () => RequestId;
+  readonly limits: ReplicationLimits;
+}
+
+type Asked = Position | Health | object;
+
+/** The application's end of a node: packs writes, matches answers, keeps deadlines. */
+export class ReplicatorClient implements Replicator {
+  readonly #parts: ClientParts;
+  readonly #pending: PendingWrites;
+  readonly #asked = new Map<number, Deferred<Asked>>();
+  readonly #packer = new PayloadPacker();
+  readonly #listeners = new Set<(event: ReplicatorEvent) => void>();
+  readonly #started = deferred();
+  readonly #stopped = deferred();
+  #channel: NodeChannel | undefined;
+  #firstPacked = 0;
+  #nextTicket = 1;
+  #flushing = false;
+  #phase: "new" | "starting" | "open" | "closing" | "closed" = "new";
+  #failure: ReplicationError | undefined;
+  #health: Health | undefined;
+  #stamp = { atMs: -1, text: "" };
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    this.#pending = new PendingWrites(parts.clock, parts.timers);
+    this.#stopped.promise.catch(() => {});
+    this.#started.promise.catch(() => {});
+  }
+
+  mode(): Mode {
+    return this.#parts.mode;
+  }
+
+  nodeId(): NodeId {
+    return this.#parts.nodeId;
+  }
+
+  isLeader(): boolean {
+    return (
+      this.#phase === "open" && this.#failure === undefined && (this.#health?.isLeader ?? false)
+    );
+  }
+
+  leaderId(): NodeId | null {
+    return this.#health?.leaderId ?? null;
+  }
+
+  leaderAddr(): string | null {
+    return this.#health?.leaderAddr ?? null;
+  }
+
+  start(): Promise<void> {
+    if (this.#phase !== "new") return this.#started.promise;
+    this.#phase = "starting";
+    this.#channel = this.#parts.open((message) => this.#deliver(message));
+    return this.#started.promise;
+  }
+
+  apply(command: Command, options: ApplyOptions = {}): Promise<Receipt> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (options.signal?.aborted === true) {
+      return Promise.reject(
+        new ReplicationError("INVALID", "the signal was aborted before the call"),
+      );
+    }
+    if (this.#packer.count === 0) this.#firstPacked = this.#nextTicket;
+    const ticket = this.#nextTicket;
+    this.#nextTicket += 1;
+    const requestId = command.requestId ?? this.#parts.createRequestId();
+    this.#packer.add(command.type, command.data, this.#timestamp(), requestId);
+    this.#flushSoon();
+    const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
+    return this.#pending.wait(ticket, timeoutMs, options.signal);
+  }
+
+  applyBatch(
+    commands: readonly Command[],
+    options: ApplyOptions = {},
+  ): Promise<readonly PromiseSettledResult<Receipt>[]> {
+    return Promise.allSettled(commands.map((command) => this.apply(command, options)));
+  }
+
+  #refusal(): ReplicationError | undefined {
+    if (this.#failure !== undefined) return this.#failure;
+    if (this.#phase === "new" || this.#phase === "starting") {
+      return new ReplicationError("NO_LEADER", "the node has not started yet", {
+        retryAfterMs: 500,
+      });
+    }
+    if (this.#phase === "closing") {
+      return new ReplicationError("SHUTTING_DOWN", "the node is stopping");
+    }
+    if (this.#phase === "closed") return new ReplicationError("CLOSED", "the node was shut down");
+    if (this.#pending.size >= this.#parts.limits.pendingProposalsMax) {
+      return new ReplicationError(
+        "OVERLOADED",
+        `${this.#pending.size} writes are waiting already`,
+        {
+          retryAfterMs: this.#parts.limits.applyRetryMs,
+        },
+      );
+    }
+    return undefined;
+  }
+
+  /** RFC 3339 in milliseconds; the text is made once a millisecond. */
+  #timestamp(): string {
+    const nowMs = this.#parts.clock.wallMs();
+    if (nowMs !== this.#stamp.atMs) {
+      this.#stamp = { atMs: nowMs, text: new Date(nowMs).toISOString() };
+    }
+    return this.#stamp.text;
+  }
+
+  /** Writes of one turn of the event loop travel together. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#parts.timers.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#packer.count === 0) return;
+    this.#channel?.send({
+      kind: "propose",
+      firstTicket: this.#firstPacked,
+      packed: this.#packer.take(),
+    });
+  }
+
+  /**
+   * One node alone has answered every write itself, so what it has answered is all that a read at
+   * any level must see.
+   */
+  async read(_level: ReadLevel, options: ReadOptions = {}): Promise<Position> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#phase !== "open" && this.#phase !== "closing") throw this.#refusal();
+    const seen = this.#pending.lastAnswered;
+    const after = options.after;
+    if (after === undefined || after.index <= seen.index) return seen;
+    const reached = (await this.#ask("read", options)) as Position;
+    if (after.index <= reached.index) return reached;
+    throw new ReplicationError(
+      "LAGGING",
+      `the bookmark is at ${after.index}, this node at ${reached.index}`,
+      {
+        retryAfterMs: 100,
+        hint: "the bookmark may be of another cluster or from before a restore",
+      },
+    );
+  }
+
+  async health(): Promise<Health> {
+    if (this.#phase === "open" || this.#phase === "closing") {
+      this.#health = (await this.#ask("health", {})) as Health;
+    }
+    if (this.#health === undefined) {
+      throw this.#refusal() ?? new ReplicationError("NO_LEADER", "the node has not started yet");
+    }
+    return this.#health;
+  }
+
+  /** The node's own metrics as plain data, to be merged with those of this thread. */
+  async metrics(): Promise<object | undefined> {
+    if (this.#phase !== "open" || this.#failure !== undefined) return undefined;
+    return this.#ask("metrics", {});
+  }
+
+  #ask(kind: "read" | "health" | "metrics", options: ApplyOptions): Promise<Asked> {
+    if (this.#failure !== undefined && this.#health !== undefined && kind === "health") {
+      return Promise.resolve(this.#health);
+    }
+    const ticket = this.#nextTicket;
+    this.#nextTicket += 1;
+    const asked = deferred<Asked>();
+    this.#asked.set(ticket, asked);
+    const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
+    const cancel = this.#parts.timers.after(timeoutMs, () => {
+      asked.reject(
+        new ReplicationError("LAGGING", `the node did not answer within ${timeoutMs} ms`),
+      );
+    });
+    this.#flush();
+    this.#channel?.send({ kind, ticket });
+    return asked.promise.finally(() => {
+      cancel();
+      this.#asked.delete(ticket);
+    });
+  }
+
+  async waitForLeader(timeoutMs: number): Promise<NodeId> {
+    const cancelled = deferred<NodeId>();
+    const cancel = this.#parts.timers.after(timeoutMs, () =>
+      cancelled.reject(new ReplicationError("NO_LEADER", `no leader within ${timeoutMs} ms`)),
+    );
+    const stop = this.onEvent(() => {
+      if (this.isLeader()) cancelled.resolve(this.#parts.nodeId);
+    });
+    if (this.isLeader()) cancelled.resolve(this.#parts.nodeId);
+    return cancelled.promise.finally(() => {
+      cancel();
+      stop();
+    });
+  }
+
+  onEvent(listener: (event: ReplicatorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #deliver(message: FromNode): void {
+    switch (message.kind) {
+      case "started":
+        this.#health = message.health;
+        this.#phase = "open";
+        this.#pending.lastAnswered = {
+          index: message.health.appliedIndex,
+          term: message.health.term,
+        };
+        this.#started.resolve();
+        return;
+      case "start_failed":
+        this.#fail(message.error);
+        this.#started.reject(this.#failure);
+        return;
+      case "answers":
+        for (const answer of message.answers) this.#onAnswer(answer);
+        return;
+      case "position":
+        this.#asked.get(message.ticket)?.resolve(message.position);
+        return;
+      case "health":
+        this.#asked.get(message.ticket)?.resolve(message.health);
+        return;
+      case "metrics":
+        this.#asked.get(message.ticket)?.resolve(message.metrics as object);
+        return;
+      case "event":
+        this.#onEvent(message.event);
+        return;
+      case "failed":
+        this.#fail(message.error);
+        return;
+      case "stopped":
+        if (message.error === undefined) this.#stopped.resolve();
+        else this.#stopped.reject(fromErrorData(message.error));
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #onAnswer(answer: AnswerData): void {
+    if ("error" in answer) {
+      this.#pending.reject(answer.ticket, fromErrorData(answer.error));
+      return;
+    }
+    const { ticket, ...receipt } = answer;
+    invariant(receipt.index > 0, "an answered write has a position");
+    this.#pending.resolve(ticket, {
+      index: receipt.index as Receipt["index"],
+      term: receipt.term as Term,
+      durability: receipt.durability,
+      replayed: receipt.replayed,
+      result: receipt.value,
+    });
+  }
+
+  #onEvent(event: ReplicatorEvent): void {
+    if (event.kind === "state" && this.#health !== undefined) {
+      const { state, reason } = event;
+      const healthy = state === "ready";
+      const isLeader = this.#health.isLeader && state !== "failed";
+      this.#health = { ...this.#health, state, reason, healthy, isLeader };
+    }
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Writes under way may be in the log: nobody can say. */
+  #fail(error: ErrorData): void {
+    this.#failure ??= fromErrorData(error);
+    const failure = this.#failure;
+    this.#pending.abandon(`the node failed: ${failure.message}`);
+    for (const asked of this.#asked.values()) asked.reject(failure);
+    this.#stopped.resolve();
+  }
+
+  shutdown(): Promise<void> {
+    this.#closing ??= this.#shutdown();
+    return this.#closing;
+  }
+
+  async #shutdown(): Promise<void> {
+    if (this.#phase === "new") {
+      this.#phase = "closed";
+      return;
+    }
+    await this.#started.promise.catch(() => {});
+    this.#phase = "closing";
+    this.#flush();
+    if (this.#failure === undefined) this.#channel?.send({ kind: "stop" });
+    try {
+      await this.#stopped.promise;
+    } finally {
+      this.#phase = "closed";
+      this.#pending.abandon("the node was shut down before it was answered");
+      await this.#channel?.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+}

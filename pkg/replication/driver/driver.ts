@@ -1,0 +1,235 @@
+import { InvariantViolation, invariant, type LogIndex, type Position } from "../../base/index.js";
+import { ReplicationError } from "../errors.js";
+import type { ReplicationLimits } from "../limits.js";
+import {
+  type ApplyResult,
+  LogError,
+  type LogStore,
+  type StateMachine,
+  StateMachineError,
+} from "../ports/index.js";
+import type { Durability } from "../replicator.js";
+import type { Core, CoreView, Effect, Input, NoteName, Proposal } from "./effects.js";
+
+/** What became of one write. */
+export type Answer =
+  | {
+      readonly ticket: number;
+      readonly result: ApplyResult;
+      readonly term: number;
+      readonly durability: Durability;
+    }
+  | { readonly ticket: number; readonly refused: ReplicationError };
+
+/** Where the driver reports to; called between steps, never from inside one. */
+export interface DriverListener {
+  onAnswers(answers: readonly Answer[]): void;
+  onNote(event: NoteName, reason: string): void;
+  /** The core's view may have changed. */
+  onStep(): void;
+  /** The log or the state machine broke: nothing more is acknowledged, the node must end. */
+  onFailure(error: Error): void;
+}
+
+export interface DriverParts {
+  readonly log: LogStore;
+  readonly stateMachine: StateMachine;
+  readonly limits: ReplicationLimits;
+  readonly listener: DriverListener;
+}
+
+type EffectOf<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
+
+/**
+ * The effect loop that every mode shares. It owns the order of things: an effect is carried out
+ * before the next one, one sync and one apply are under way at a time, and what gathers meanwhile
+ * shares the next (group commit). A failure of the log or of the state machine ends it: from then
+ * on inputs are ignored and no answer is given.
+ */
+export class Driver<State> {
+  readonly #core: Core<State>;
+  readonly #parts: DriverParts;
+  #state: State;
+  readonly #inputs: Input[] = [];
+  #running = false;
+  #syncing = false;
+  #syncWanted = false;
+  #applying = false;
+  #applied: Position;
+  #results = new Map<number, ApplyResult>();
+  #answers: Answer[] = [];
+  #failure: Error | undefined;
+
+  constructor(core: Core<State>, parts: DriverParts, applied: Position) {
+    this.#core = core;
+    this.#parts = parts;
+    this.#state = core.initial;
+    this.#applied = applied;
+  }
+
+  view(): CoreView {
+    return this.#core.view(this.#state);
+  }
+
+  get applied(): Position {
+    return this.#applied;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** True when no sync and no apply is under way. */
+  get idle(): boolean {
+    return !this.#syncing && !this.#applying;
+  }
+
+  propose(proposals: readonly Proposal[]): void {
+    this.input({ kind: "propose", proposals });
+  }
+
+  /** Steps the core; effects of this input are carried out before the call returns. */
+  input(input: Input): void {
+    if (this.#failure !== undefined) return;
+    this.#inputs.push(input);
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        this.#step(next);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#running = false;
+    }
+    this.#report();
+  }
+
+  #step(input: Input): void {
+    const step = this.#core.step(this.#state, input);
+    this.#core.assertInvariants(step.state);
+    this.#state = step.state;
+    for (const effect of step.effects) this.#carryOut(effect);
+    // Whoever waited for these results has been answered by now.
+    if (input.kind === "applied") this.#results.clear();
+  }
+
+  #report(): void {
+    if (this.#answers.length > 0 && this.#failure === undefined) {
+      const answers = this.#answers;
+      this.#answers = [];
+      this.#parts.listener.onAnswers(answers);
+    }
+    this.#parts.listener.onStep();
+  }
+
+  #carryOut(effect: Effect): void {
+    if (effect.kind === "persist") this.#persist(effect);
+    else if (effect.kind === "apply") void this.#apply(effect.upTo);
+    else if (effect.kind === "answer") this.#answer(effect);
+    else if (effect.kind === "refuse") this.#refuse(effect);
+    else this.#parts.listener.onNote(effect.event, effect.reason);
+  }
+
+  #persist(effect: EffectOf<"persist">): void {
+    try {
+      if (effect.hard !== undefined) this.#parts.log.saveHardState(effect.hard);
+      if (effect.entries.length > 0) this.#parts.log.append(effect.entries);
+    } catch (error) {
+      const from = effect.entries[0]?.index;
+      if (!(error instanceof LogError && error.code === "LOG_FULL") || from === undefined) {
+        throw error;
+      }
+      this.#inputs.unshift({ kind: "persist_refused", from });
+      return;
+    }
+    this.#syncWanted = true;
+    void this.#sync();
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    try {
+      while (this.#syncWanted && this.#failure === undefined) {
+        this.#syncWanted = false;
+        const upTo = await this.#parts.log.sync();
+        this.input({ kind: "persisted", upTo });
+      }
+    } catch (error) {
+      this.#fail(error);
+      this.#report();
+    } finally {
+      this.#syncing = false;
+    }
+  }
+
+  async #apply(upTo: LogIndex): Promise<void> {
+    invariant(!this.#applying, "one apply is under way at a time");
+    this.#applying = true;
+    const { log, stateMachine, limits } = this.#parts;
+    try {
+      while (this.#applied.index < upTo && this.#failure === undefined) {
+        const from = (this.#applied.index + 1) as LogIndex;
+        const entries = log.read(from, upTo, limits.applyBatchBytesMax);
+        const results = await stateMachine.applyBatch(entries);
+        const last = entries.at(-1);
+        invariant(last !== undefined, "committed entries can be read from the log");
+        for (const result of results) this.#results.set(result.index, result);
+        this.#applied = { index: last.index, term: last.term };
+        if (last.index >= upTo) this.#applying = false;
+        this.input({ kind: "applied", upTo: this.#applied });
+      }
+    } catch (error) {
+      await this.#onApplyError(error);
+    }
+  }
+
+  async #onApplyError(error: unknown): Promise<void> {
+    if (!(error instanceof StateMachineError && error.code === "STORAGE_FULL")) {
+      this.#applying = false;
+      this.#fail(error);
+      this.#report();
+      return;
+    }
+    try {
+      this.#applied = await this.#parts.stateMachine.getWALPosition();
+      this.#applying = false;
+      this.input({ kind: "apply_refused", position: this.#applied });
+    } catch (second) {
+      this.#applying = false;
+      this.#fail(second);
+      this.#report();
+    }
+  }
+
+  #answer(effect: EffectOf<"answer">): void {
+    const result = this.#results.get(effect.index);
+    invariant(result !== undefined, "an applied command has a result");
+    this.#answers.push({
+      ticket: effect.ticket,
+      result,
+      term: effect.term,
+      durability: effect.durability,
+    });
+  }
+
+  #refuse(effect: EffectOf<"refuse">): void {
+    for (const ticket of effect.tickets) {
+      const refused = new ReplicationError(effect.code, effect.reason, {
+        retryAfterMs: effect.code === "OVERLOADED" ? this.#parts.limits.applyRetryMs : undefined,
+      });
+      this.#answers.push({ ticket, refused });
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#inputs.length = 0;
+    this.#answers = [];
+    this.#parts.listener.onFailure(this.#failure);
+    if (error instanceof InvariantViolation) throw error;
+  }
+}
