@@ -1,0 +1,5 @@
+export { NodeTime } from "./node-time.js";
+export { type Ratio, type SeededRandom, seededRandom } from "./seeded-random.js";
+export { settle } from "./settle.js";
+export { TraceHash } from "./trace-hash.js";
+export { type ClockOptions, type RunLimit, VirtualTime } from "./virtual-time.js";
