@@ -1,5 +1,5 @@
-export { LOG_ERROR_CODES, LogError, type LogErrorCode, type LogErrorDetails } from "./log-error.js";
 export type { Entry, EntryKind } from "./entry.js";
+export { LOG_ERROR_CODES, LogError, type LogErrorCode, type LogErrorDetails } from "./log-error.js";
 export type { HardState, LogStore } from "./log-store.js";
 export {
   type ApplyResult,
@@ -12,6 +12,13 @@ export type {
   CallOptions,
   PeerConnection,
   PeerMessage,
+  PeerPayload,
   RequestHandler,
   Transport,
 } from "./transport.js";
+export {
+  TRANSPORT_ERROR_CODES,
+  TransportError,
+  type TransportErrorCode,
+  type TransportErrorDetails,
+} from "./transport-error.js";

@@ -1,9 +1,22 @@
-import type { JsonValue, NodeId } from "../../base/index.js";
+import type { NodeId } from "../../base/index.js";
+
+/**
+ * JSON, where the `command` of an AppendEntries or WALBatch entry is its UTF-8 JSON as bytes: they
+ * go into the frame, and come out of it, without being encoded again.
+ */
+export type PeerPayload =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly PeerPayload[]
+  | { readonly [key: string]: PeerPayload | undefined };
 
 /** One message as it crosses the wire: NornicDB's type code and its payload. */
 export interface PeerMessage {
   readonly type: number;
-  readonly payload: JsonValue;
+  readonly payload: PeerPayload;
 }
 
 export interface CallOptions {
