@@ -1,0 +1,27 @@
+export { type DecodedCommand, decodeCommand, encodeOperations } from "./commands.js";
+export type {
+  Change,
+  EdgeQuery,
+  Effect,
+  GraphCounts,
+  GraphEdge,
+  GraphNode,
+  GraphReader,
+  NodeQuery,
+  Operation,
+  OperationResult,
+  Page,
+  Precondition,
+  Properties,
+  PropertyValue,
+  PutEdge,
+  PutNode,
+} from "./graph.js";
+export { STORAGE_LIMITS } from "./limits.js";
+export {
+  createMemoryStorage,
+  type MemoryStorage,
+  type MemoryStorageOptions,
+} from "./memory/memory-storage.js";
+export type { Storage } from "./storage.js";
+export { validateOperations } from "./validate.js";
