@@ -56,6 +56,7 @@ async function main(): Promise<void> {
     await host.start();
   } catch (error) {
     send({ kind: "start_failed", error: describeFailure(error) });
+    send({ kind: "stopped" });
   }
 }
 

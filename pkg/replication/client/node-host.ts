@@ -1,4 +1,4 @@
-import { type JsonValue, unreachable } from "../../base/index.js";
+import { closeInOrder, type JsonValue, unreachable } from "../../base/index.js";
 import type { Answer } from "../driver/driver.js";
 import { type NodeParts, ReplicationNode } from "../driver/node.js";
 import { type ErrorData, ReplicationError, toErrorData } from "../errors.js";
@@ -35,10 +35,13 @@ export class NodeHost<State> {
         },
       });
       deliver({ kind: "started", health: this.#node.health() });
+      if (this.#stopWanted) this.onMessage({ kind: "stop" });
     } catch (error) {
       deliver({ kind: "start_failed", error: describeFailure(error) });
+      const { stateMachine, log } = this.#parts;
+      await closeInOrder([() => stateMachine.close(), () => log.close()]).catch(() => {});
+      deliver({ kind: "stopped" });
     }
-    if (this.#stopWanted) this.onMessage({ kind: "stop" });
   }
 
   onMessage(message: ToNode): void {

@@ -36,6 +36,9 @@ export interface ClientParts {
   readonly limits: ReplicationLimits;
 }
 
+/** Beyond the time for writes under way: to make all durable and close. */
+const STOP_EXTRA_MS = 3_000;
+
 type Asked = Position | Health | object;
 
 /** The application's end of a node: packs writes, matches answers, keeps deadlines. */
@@ -321,7 +324,6 @@ export class ReplicatorClient implements Replicator {
     const failure = this.#failure;
     this.#pending.abandon(`the node failed: ${failure.message}`);
     for (const asked of this.#asked.values()) asked.reject(failure);
-    this.#stopped.resolve();
   }
 
   shutdown(): Promise<void> {
@@ -337,10 +339,18 @@ export class ReplicatorClient implements Replicator {
     await this.#started.promise.catch(() => {});
     this.#phase = "closing";
     this.#flush();
-    if (this.#failure === undefined) this.#channel?.send({ kind: "stop" });
+    this.#channel?.send({ kind: "stop" });
+    // A node on a disk that hangs may never say that it has stopped.
+    const stopMs = this.#parts.limits.drainTimeoutMs + STOP_EXTRA_MS;
+    const cancel = this.#parts.timers.after(stopMs, () =>
+      this.#stopped.reject(
+        new ReplicationError("STORAGE_FAILED", `not closed within ${stopMs} ms`),
+      ),
+    );
     try {
       await this.#stopped.promise;
     } finally {
+      cancel();
       this.#phase = "closed";
       this.#pending.abandon("the node was shut down before it was answered");
       await this.#channel?.close();
