@@ -1,5 +1,7 @@
 export { NodeTime } from "./node-time.js";
 export { type Ratio, type SeededRandom, seededRandom } from "./seeded-random.js";
 export { settle } from "./settle.js";
+export { type DiskHits, SimDisk, type SimDiskOptions } from "./sim-disk.js";
+export { type CrashChances, SECTOR_BYTES } from "./sim-inode.js";
 export { TraceHash } from "./trace-hash.js";
 export { type ClockOptions, type RunLimit, VirtualTime } from "./virtual-time.js";
