@@ -20,3 +20,4 @@ export type {
 } from "./network.js";
 export type { Random } from "./random.js";
 export { type Cancel, type Clock, delay, type Timers } from "./time.js";
+export { createRequestIds, uuidV7TimeMs } from "./uuid.js";

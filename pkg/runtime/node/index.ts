@@ -1,3 +1,12 @@
+export { type DelaySummary, type EventLoopDelay, eventLoopDelay } from "./event-loop-delay.js";
 export { nodeFileSystem } from "./file-system.js";
+export { type LogDestination, type PinoLoggerOptions, pinoLogger } from "./logger.js";
+export {
+  type MetricsJson,
+  mergeMetrics,
+  type PrometheusMetrics,
+  prometheusMetrics,
+} from "./metrics.js";
+export { nodeNetwork } from "./network.js";
 export { systemRandom } from "./random.js";
 export { systemClock, systemTimers } from "./time.js";

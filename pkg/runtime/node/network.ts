@@ -1,0 +1,147 @@
+import { connect, createServer, isIP, type Server, type Socket } from "node:net";
+import * as tls from "node:tls";
+import type {
+  Address,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  Network,
+  Stream,
+  TlsOptions,
+} from "../network.js";
+import { remoteOf, SocketStream } from "./stream.js";
+import { codeOf, systemError } from "./system-error.js";
+
+/** Bytes that a socket buffers before `write` answers false. */
+const BUFFER_BYTES = 256 * 1024;
+
+/** TCP, with TLS on top where asked for. */
+export function nodeNetwork(): Network {
+  return { connect: open, listen };
+}
+
+function open(address: Address, options: ConnectOptions): Promise<Stream> {
+  return new Promise((resolve, reject) => {
+    const socket = dial(address, options.tls);
+    const timer = setTimeout(() => {
+      socket.destroy(systemError("ETIMEDOUT", `no answer within ${options.timeoutMs} ms`));
+    }, options.timeoutMs);
+    const onFail = (error?: Error) => {
+      clearTimeout(timer);
+      const code = error ? (codeOf(error) ?? "ECONNRESET") : "ECONNRESET";
+      const reason = error?.message || code;
+      const target = `${address.host}:${address.port}`;
+      reject(systemError(code, `cannot connect to ${target}: ${reason}`, error));
+    };
+    const onEarlyClose = () => onFail();
+    socket.on("error", onFail);
+    socket.on("close", onEarlyClose);
+    socket.once(options.tls ? "secureConnect" : "connect", () => {
+      clearTimeout(timer);
+      const stream = new SocketStream(socket);
+      socket.off("error", onFail);
+      socket.off("close", onEarlyClose);
+      resolve(stream);
+    });
+  });
+}
+
+function dial({ host, port }: Address, options: TlsOptions | undefined): Socket {
+  const sizes = { highWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES };
+  if (!options) return connect({ host, port, ...sizes });
+  const expected = options.serverName ?? host;
+  return tls.connect({
+    host,
+    port,
+    ...sizes,
+    ...credentials(options),
+    rejectUnauthorized: options.verifyPeer,
+    // An address must not be sent as a server name, but is still what the certificate must say.
+    ...(isIP(expected) === 0 ? { servername: expected } : {}),
+    checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(expected, certificate),
+  });
+}
+
+function credentials(options: TlsOptions): tls.SecureContextOptions {
+  return {
+    cert: options.certificate,
+    key: options.key,
+    minVersion: options.minVersion,
+    ...(options.authority === "" ? {} : { ca: options.authority }),
+    ...(options.cipherSuites === undefined ? {} : { ciphers: options.cipherSuites }),
+  };
+}
+
+function listen(
+  address: Address,
+  options: ListenOptions,
+  onStream: (stream: Stream) => void,
+): Promise<Listener> {
+  const handshakes = new Set<Socket>();
+  const server = options.tls
+    ? tlsServer(options.tls, options, handshakes, onStream)
+    : createServer({ pauseOnConnect: true, highWaterMark: BUFFER_BYTES }, (socket) =>
+        onStream(new SocketStream(socket)),
+      );
+  return new Promise((resolve, reject) => {
+    const onFail = (error: Error) => {
+      const target = `${address.host}:${address.port}`;
+      const code = codeOf(error) ?? "EINVAL";
+      reject(systemError(code, `cannot listen on ${target}: ${error.message}`, error));
+    };
+    // Stays for the server's whole life: after listening, a failed accept is not our end.
+    server.on("error", onFail);
+    server.listen(address.port, address.host, () => {
+      resolve(listenerOf(server, address.host, handshakes));
+    });
+  });
+}
+
+function listenerOf(server: Server, host: string, handshakes: Set<Socket>): Listener {
+  const bound = server.address();
+  const port = bound !== null && typeof bound === "object" ? bound.port : 0;
+  return {
+    address: { host, port },
+    async close() {
+      if (server.listening) server.close();
+      for (const socket of handshakes) socket.destroy();
+    },
+  };
+}
+
+function tlsServer(
+  options: TlsOptions,
+  { handshakeTimeoutMs, onRefused }: ListenOptions,
+  handshakes: Set<Socket>,
+  onStream: (stream: Stream) => void,
+): Server {
+  const server = tls.createServer({
+    ...credentials(options),
+    requestCert: options.verifyPeer,
+    rejectUnauthorized: options.verifyPeer,
+    handshakeTimeout: handshakeTimeoutMs,
+    highWaterMark: BUFFER_BYTES,
+  });
+  const byRemote = new Map<string, Socket>();
+  server.on("connection", (raw: Socket) => {
+    const remote = remoteOf(raw);
+    handshakes.add(raw);
+    byRemote.set(remote, raw);
+    raw.on("error", () => {});
+    raw.on("close", () => {
+      handshakes.delete(raw);
+      if (byRemote.get(remote) === raw) byRemote.delete(remote);
+    });
+  });
+  server.on("secureConnection", (socket) => {
+    const raw = byRemote.get(remoteOf(socket));
+    if (raw) handshakes.delete(raw);
+    onStream(new SocketStream(socket));
+  });
+  server.on("tlsClientError", (error, socket) => {
+    onRefused?.(codeOf(error) ?? error.message, remoteOf(socket));
+    socket.on("error", () => {});
+    socket.destroy();
+  });
+  return server;
+}
