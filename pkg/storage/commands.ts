@@ -46,7 +46,7 @@ export function decodeCommand(payload: Uint8Array): DecodedCommand {
   const envelope = parseObject(asText(payload));
   if (envelope === undefined) return refused("", 0, "INVALID", "the entry is not a JSON object");
   const stamp = typeof envelope.Timestamp === "string" ? Date.parse(envelope.Timestamp) : 0;
-  const timestampMs = stamp > 0 ? stamp : 0;
+  const timestampMs = Number.isNaN(stamp) ? 0 : Math.max(stamp, 0);
   const named = envelope.RequestID ?? "";
   if (typeof named !== "string" || (named !== "" && parseRequestId(named) === undefined)) {
     return refused("", timestampMs, "INVALID", "RequestID must be 1-128 printable characters");

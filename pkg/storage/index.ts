@@ -23,5 +23,7 @@ export {
   type MemoryStorage,
   type MemoryStorageOptions,
 } from "./memory/memory-storage.js";
+export { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
+export type { SqliteStorage, SqliteStorageOptions } from "./sqlite/sqlite-storage.js";
 export type { Storage } from "./storage.js";
 export { validateOperations } from "./validate.js";
