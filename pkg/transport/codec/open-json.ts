@@ -29,15 +29,16 @@ export function toSafeJson(value: ExactValue, path: string): JsonValue {
   if (typeof value === "bigint" || (typeof value === "number" && !isExactNumber(value))) {
     throw new CodecError("UNSAFE_INTEGER", `${path} is beyond 2^53 - 1: ${value}`, path);
   }
-  if (Array.isArray(value)) value.forEach((item, i) => toSafeJson(item, `${path}[${i}]`));
-  else if (typeof value === "object" && value !== null) {
+  if (Array.isArray(value)) {
+    for (const [i, item] of value.entries()) toSafeJson(item, `${path}[${i}]`);
+  } else if (typeof value === "object" && value !== null) {
     for (const key of Object.keys(value)) toSafeJson(value[key] as ExactValue, `${path}.${key}`);
   }
   return value as JsonValue;
 }
 
 function isExactNumber(value: number): boolean {
-  return !Number.isInteger(value) || Number.isSafeInteger(value);
+  return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
 }
 
 /** False: a long number, an exponent, or a key with escapes. */

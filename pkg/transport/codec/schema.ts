@@ -136,7 +136,10 @@ export function fromSchema(type: number, value: ExactValue, integers: Integers):
 
 /** @throws CodecError `UNENCODABLE` naming the message and the field */
 export function writeSchema(writer: ByteWriter, type: number, payload: PeerPayload): void {
-  if (payload === null) return writer.ascii("null");
+  if (payload === null) {
+    writer.ascii("null");
+    return;
+  }
   const name = messageName(type);
   if (typeof payload !== "object" || Array.isArray(payload) || payload instanceof Uint8Array) {
     throw new CodecError("UNENCODABLE", `${name} must be an object`, name);

@@ -1,0 +1,250 @@
+import type { JsonValue } from "../../base/index.js";
+import type { PeerPayload } from "../../replication/ports/index.js";
+import { ascii, ByteCursor } from "./byte-cursor.js";
+import { type ByteWriter, quote } from "./byte-writer.js";
+import { CodecError } from "./codec-error.js";
+import { canonicalCommand, skipCanonicalCommand } from "./command.js";
+import type { ExactValue } from "./exact-json.js";
+import type { AppendEntries, LogEntry, WALBatch, WALEntry } from "./messages.js";
+import { toSafeJson } from "./open-json.js";
+import {
+  countText,
+  foldKeys,
+  type Integers,
+  nanosecondsText,
+  toCount,
+  toNanoseconds,
+  toText,
+  writeExtra,
+} from "./schema.js";
+
+const NULL = ascii("null");
+const TERM = ascii('{"term":');
+const LEADER_ID = ascii(',"leader_id":');
+const LEADER_ADDR = ascii(',"leader_addr":');
+const PREV_INDEX = ascii(',"prev_log_index":');
+const PREV_TERM = ascii(',"prev_log_term":');
+const ENTRIES = ascii(',"entries":');
+const COMMIT = ascii(',"leader_commit":');
+const INDEX = ascii('{"index":');
+const ENTRY_TERM = ascii(',"term":');
+const COMMAND = ascii(',"command":');
+const POSITION = ascii('{"Position":');
+const TIMESTAMP = ascii(',"Timestamp":');
+const WAL_TERM = ascii(',"Term":');
+const WAL_COMMAND = ascii(',"Command":');
+
+/** @returns undefined for anything but the canonical spelling */
+export function scanAppendEntries(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+): AppendEntries | undefined {
+  const cursor = new ByteCursor(bytes, from, end);
+  if (!cursor.literal(TERM)) return undefined;
+  const term = cursor.count();
+  const leader_id = cursor.literal(LEADER_ID) ? cursor.plainText() : undefined;
+  const leader_addr = cursor.literal(LEADER_ADDR) ? cursor.plainText() : undefined;
+  const prev_log_index = cursor.literal(PREV_INDEX) ? cursor.count() : -1;
+  const prev_log_term = cursor.literal(PREV_TERM) ? cursor.count() : -1;
+  if (leader_id === undefined || leader_addr === undefined) return undefined;
+  if (term < 0 || prev_log_index < 0 || prev_log_term < 0) return undefined;
+  const entries = cursor.literal(ENTRIES) ? scanList(cursor, scanLogEntry) : undefined;
+  if (entries === undefined || !cursor.literal(COMMIT)) return undefined;
+  const leader_commit = cursor.count();
+  if (leader_commit < 0 || cursor.peek() !== 0x7d || cursor.at + 1 !== end) return undefined;
+  return { term, leader_id, leader_addr, prev_log_index, prev_log_term, entries, leader_commit };
+}
+
+/** @returns undefined for anything but the canonical spelling */
+export function scanWALBatch(bytes: Uint8Array, from: number, end: number): WALBatch | undefined {
+  const cursor = new ByteCursor(bytes, from, end);
+  const batch = scanList(cursor, scanWALEntry);
+  return cursor.at === end ? batch : undefined;
+}
+
+function scanList<T>(
+  cursor: ByteCursor,
+  scanItem: (cursor: ByteCursor) => T | undefined,
+): (T | null)[] | null | undefined {
+  if (cursor.literal(NULL)) return null;
+  if (cursor.peek() !== 0x5b) return undefined;
+  cursor.at += 1;
+  const items: (T | null)[] = [];
+  if (cursor.peek() === 0x5d) {
+    cursor.at += 1;
+    return items;
+  }
+  for (;;) {
+    const item = cursor.literal(NULL) ? null : scanItem(cursor);
+    if (item === undefined) return undefined;
+    items.push(item);
+    const next = cursor.peek();
+    cursor.at += 1;
+    if (next === 0x5d) return items;
+    if (next !== 0x2c) return undefined;
+  }
+}
+
+function scanCommand(cursor: ByteCursor): Uint8Array | null | undefined {
+  if (cursor.literal(NULL)) return null;
+  const start = cursor.at;
+  return skipCanonicalCommand(cursor) ? cursor.bytes.subarray(start, cursor.at) : undefined;
+}
+
+function scanLogEntry(cursor: ByteCursor): LogEntry | undefined {
+  const index = cursor.literal(INDEX) ? cursor.count() : -1;
+  const term = cursor.literal(ENTRY_TERM) ? cursor.count() : -1;
+  if (index < 0 || term < 0 || !cursor.literal(COMMAND)) return undefined;
+  const command = scanCommand(cursor);
+  if (command === undefined || cursor.peek() !== 0x7d) return undefined;
+  cursor.at += 1;
+  return { index, term, command };
+}
+
+function scanWALEntry(cursor: ByteCursor): WALEntry | undefined {
+  const Position = cursor.literal(POSITION) ? cursor.count() : -1;
+  const Timestamp = cursor.literal(TIMESTAMP) ? cursor.decimal() : "";
+  if (Position < 0 || Timestamp === "") return undefined;
+  let Term: number | undefined;
+  if (cursor.literal(WAL_TERM)) {
+    Term = cursor.count();
+    if (Term < 0) return undefined;
+  }
+  const Command = cursor.literal(WAL_COMMAND) ? scanCommand(cursor) : undefined;
+  if (Command === undefined || cursor.peek() !== 0x7d) return undefined;
+  cursor.at += 1;
+  return Term === undefined
+    ? { Position, Timestamp, Command }
+    : { Position, Timestamp, Term, Command };
+}
+
+function toItems<T>(value: ExactValue | undefined, where: string, toItem: (v: ExactValue) => T) {
+  if (value === undefined || value === null) return null;
+  if (!Array.isArray(value)) {
+    throw new CodecError("WRONG_SHAPE", `${where} must be an array or null`, where);
+  }
+  return value.map((item) => (item === null ? null : toItem(item)));
+}
+
+/** With a kind of ours the command is any JSON of ours, else NornicDB's Command. */
+function toCommandBytes(value: ExactValue | undefined, kind: string | undefined, where: string) {
+  if (value === undefined || value === null) return null;
+  if (kind === undefined) return canonicalCommand(value);
+  return new Uint8Array(Buffer.from(JSON.stringify(toSafeJson(value, where))));
+}
+
+export function toAppendEntries(value: ExactValue, integers: Integers): AppendEntries | null {
+  if (value === null) return null;
+  const at = "appendEntries";
+  const given = foldKeys(value, at);
+  const count = (name: string) => toCount(given.get(name), `${at}.${name}`, integers);
+  const extra = given.get("x");
+  return {
+    term: count("term"),
+    leader_id: toText(given.get("leader_id"), `${at}.leader_id`),
+    leader_addr: toText(given.get("leader_addr"), `${at}.leader_addr`),
+    prev_log_index: count("prev_log_index"),
+    prev_log_term: count("prev_log_term"),
+    entries: toItems(given.get("entries"), `${at}.entries`, (v) => toLogEntry(v, integers)),
+    leader_commit: count("leader_commit"),
+    ...(extra === undefined ? {} : { x: toSafeJson(extra, `${at}.x`) }),
+  };
+}
+
+function toLogEntry(value: ExactValue, integers: Integers): LogEntry {
+  const at = "appendEntries.entries";
+  const given = foldKeys(value, at);
+  const kind = given.has("kind") ? toText(given.get("kind"), `${at}.kind`) : undefined;
+  const index = toCount(given.get("index"), `${at}.index`, integers);
+  const term = toCount(given.get("term"), `${at}.term`, integers);
+  const command = toCommandBytes(given.get("command"), kind, `${at}.command`);
+  return kind === undefined ? { index, term, command } : { index, term, kind, command };
+}
+
+export function toWALBatch(value: ExactValue, integers: Integers): WALBatch {
+  return toItems(value, "walBatch", (v) => toWALEntry(v, integers));
+}
+
+function toWALEntry(value: ExactValue, integers: Integers): WALEntry {
+  const at = "walBatch";
+  const given = foldKeys(value, at);
+  const kind = given.has("kind") ? toText(given.get("kind"), `${at}.Kind`) : undefined;
+  return {
+    Position: toCount(given.get("position"), `${at}.Position`, integers),
+    Timestamp: toNanoseconds(given.get("timestamp"), `${at}.Timestamp`),
+    ...(given.has("term") ? { Term: toCount(given.get("term"), `${at}.Term`, integers) } : {}),
+    ...(kind === undefined ? {} : { Kind: kind }),
+    Command: toCommandBytes(given.get("command"), kind, `${at}.Command`),
+  };
+}
+
+function writeCommand(writer: ByteWriter, command: unknown, where: string): void {
+  if (command === null) writer.ascii("null");
+  else if (command instanceof Uint8Array && command.length > 0) writer.bytes(command);
+  else throw new CodecError("UNENCODABLE", `${where} must be bytes or null`, where);
+}
+
+function writeItems<T>(
+  writer: ByteWriter,
+  items: readonly (T | null)[] | null,
+  where: string,
+  writeItem: (item: T) => void,
+): void {
+  if (items === null) {
+    writer.ascii("null");
+    return;
+  }
+  if (!Array.isArray(items))
+    throw new CodecError("UNENCODABLE", `${where} must be an array`, where);
+  let before = "[";
+  for (const item of items as readonly (T | null)[]) {
+    writer.ascii(before);
+    before = ",";
+    if (item === null) writer.ascii("null");
+    else writeItem(item);
+  }
+  writer.ascii(items.length === 0 ? "[]" : "]");
+}
+
+/** @throws CodecError `UNENCODABLE` naming the field */
+export function writeAppendEntries(writer: ByteWriter, payload: PeerPayload): void {
+  if (payload === null) {
+    writer.ascii("null");
+    return;
+  }
+  const message = payload as AppendEntries;
+  const at = "appendEntries";
+  writer.ascii(`{"term":${countText(message.term, `${at}.term`)},"leader_id":`);
+  writer.utf8(
+    `${quote(String(message.leader_id))},"leader_addr":${quote(String(message.leader_addr))}`,
+  );
+  writer.ascii(`,"prev_log_index":${countText(message.prev_log_index, `${at}.prev_log_index`)}`);
+  writer.ascii(`,"prev_log_term":${countText(message.prev_log_term, `${at}.prev_log_term`)}`);
+  writer.ascii(',"entries":');
+  writeItems<LogEntry>(writer, message.entries, `${at}.entries`, (entry) => {
+    writer.ascii(`{"index":${countText(entry.index, `${at}.entries.index`)}`);
+    writer.ascii(`,"term":${countText(entry.term, `${at}.entries.term`)}`);
+    if (entry.kind !== undefined) writer.utf8(`,"kind":${quote(entry.kind)}`);
+    writer.ascii(',"command":');
+    writeCommand(writer, entry.command, `${at}.entries.command`);
+    writer.ascii("}");
+  });
+  writer.ascii(`,"leader_commit":${countText(message.leader_commit, `${at}.leader_commit`)}`);
+  writeExtra(writer, message.x as JsonValue | undefined);
+  writer.ascii("}");
+}
+
+/** @throws CodecError `UNENCODABLE` naming the field */
+export function writeWALBatch(writer: ByteWriter, payload: PeerPayload): void {
+  const at = "walBatch";
+  writeItems<WALEntry>(writer, payload as WALBatch, at, (entry) => {
+    writer.ascii(`{"Position":${countText(entry.Position, `${at}.Position`)}`);
+    writer.ascii(`,"Timestamp":${nanosecondsText(entry.Timestamp, `${at}.Timestamp`)}`);
+    if (entry.Term !== undefined) writer.ascii(`,"Term":${countText(entry.Term, `${at}.Term`)}`);
+    if (entry.Kind !== undefined) writer.utf8(`,"Kind":${quote(entry.Kind)}`);
+    writer.ascii(',"Command":');
+    writeCommand(writer, entry.Command, `${at}.Command`);
+    writer.ascii("}");
+  });
+}
