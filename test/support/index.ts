@@ -10,5 +10,7 @@ export {
   type MessageLink,
   SimMessages,
 } from "./sim-messages.js";
+export { HEALTHY_STREAM_LINK, SimNetwork, type StreamHits } from "./sim-network.js";
+export type { StreamLink } from "./sim-stream.js";
 export { TraceHash } from "./trace-hash.js";
 export { type ClockOptions, type RunLimit, VirtualTime } from "./virtual-time.js";
