@@ -1,0 +1,43 @@
+import type { TlsOptions } from "../../runtime/index.js";
+import { DEFAULT_LIMITS, type TransportLimits, type TransportOptions } from "./options.js";
+
+/** Why a connection, a handshake or a frame was refused: error detail, log field, metric label. */
+export type RejectReason =
+  | "wrong_version"
+  | "wrong_cluster"
+  | "wrong_node"
+  | "wrong_secret"
+  | "wrong_certificate"
+  | "not_authenticated"
+  | "not_a_member"
+  | "self_connection"
+  | "handshake_timeout"
+  | "too_many_connections"
+  | "too_many_failures"
+  | "protocol"
+  | "bad_frame"
+  | "bad_mac"
+  | "tls"
+  | "send_queue_full";
+
+/** What all parts of one transport share. */
+export class TransportContext {
+  readonly limits: TransportLimits;
+  tls: TlsOptions | undefined;
+  readonly #rejected;
+
+  constructor(readonly options: TransportOptions) {
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.tls = options.tls;
+    this.#rejected = options.metrics.counter(
+      "nornicdb_transport_frames_rejected_total",
+      "Frames, handshakes and connections refused, by reason.",
+      ["reason"],
+    );
+  }
+
+  rejected(reason: RejectReason, remote: string, message: string): void {
+    this.#rejected.add(1, { reason });
+    this.options.logger.log("warn", "transport_rejected", message, { reason, remote });
+  }
+}
