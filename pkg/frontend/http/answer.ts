@@ -1,0 +1,83 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { InvariantViolation } from "../../base/index.js";
+import { type ReadAnswer, type Receipt, ReplicationError } from "../../service/index.js";
+import type { HttpContext } from "./context.js";
+import { retryAfterSeconds, toProblem, toReplicationError } from "./problem.js";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Sends text that is JSON already. */
+export function sendText(reply: FastifyReply, status: number, text: string): void {
+  reply.code(status).header("content-type", JSON_TYPE).send(text);
+}
+
+export function sendJson(reply: FastifyReply, status: number, value: unknown): void {
+  sendText(reply, status, JSON.stringify(value));
+}
+
+export function sendRead<T>(
+  context: HttpContext,
+  reply: FastifyReply,
+  answer: ReadAnswer<T>,
+  body: unknown = answer.value,
+): void {
+  reply
+    .header("nornic-bookmark", answer.bookmark)
+    .header("nornic-served-by", context.service.nodeId);
+  sendJson(reply, 200, body);
+}
+
+/** The receipt as clients see it; the results stand beside it. */
+export function receiptText(receipt: Receipt): string {
+  return `{"index":${receipt.index},"term":${receipt.term},"durability":"${receipt.durability}","replayed":${receipt.replayed}}`;
+}
+
+/** @param wrote - whether the request may have written something, for errors nobody foresaw */
+export function sendProblem(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  thrown: unknown,
+  wrote: boolean,
+): void {
+  if (thrown instanceof InvariantViolation) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+  const error = toReplicationError(thrown, wrote);
+  if (error !== thrown && error.cause !== undefined) {
+    context.logger.log("error", "http_unexpected", "A request failed in a way nobody foresaw", {
+      method: request.method,
+      reason: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+    });
+  }
+  if (reply.sent) return;
+  const problem = toProblem(error, context.httpOf);
+  const retryAfter = retryAfterSeconds(problem);
+  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  if (error.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Basic realm="nornic"');
+  if (context.closing.aborted) reply.header("connection", "close");
+  reply
+    .code(problem.status)
+    .header("nornic-served-by", context.service.nodeId)
+    .header("content-type", "application/problem+json; charset=utf-8")
+    .send(JSON.stringify(problem));
+}
+
+/** `?redirect=true`: a write that belongs to the leader is answered with its address. */
+export function redirectToLeader(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: unknown,
+): boolean {
+  if (!(error instanceof ReplicationError) || error.code !== "NOT_LEADER") return false;
+  const http = error.details.leader && context.httpOf(error.details.leader.id);
+  if (http === undefined) return false;
+  reply
+    .code(307)
+    .header("location", new URL(request.raw.url ?? "/", http).href)
+    .send();
+  return true;
+}

@@ -1,0 +1,269 @@
+import {
+  type Awaitable,
+  type JsonValue,
+  type Position,
+  parseRequestId,
+  type RequestId,
+} from "../base/index.js";
+import {
+  READ_LEVELS,
+  type ReadLevel,
+  ReplicationError,
+  type Replicator,
+} from "../replication/index.js";
+import type { Digest, SnapshotReader, StateMachine } from "../replication/ports/index.js";
+import type { Clock, Logger, Metrics, Timers } from "../runtime/index.js";
+import type { EdgeQuery, GraphReader, NodeQuery, OperationResult } from "../storage/index.js";
+import { encodeOperations, validateOperations } from "../storage/index.js";
+import { Admission } from "./admission.js";
+import { type AuthenticationPolicy, Authenticator } from "./authentication.js";
+import { parseBookmark, toBookmark } from "./bookmark.js";
+import { ChangeFeed } from "./change-feed.js";
+import { EventFan } from "./event-fan.js";
+import { CHECK_NAMES, type CheckName, runChecks } from "./health-checks.js";
+import { History } from "./history.js";
+import { SERVICE_LIMITS, type ServiceLimits } from "./limits.js";
+import { ReplicationGauges } from "./replication-gauges.js";
+import type {
+  AdminAction,
+  AdminActions,
+  ChangesRequest,
+  ReadAnswer,
+  ReadOptions,
+  Service,
+  ServiceEvent,
+  VerifyReport,
+  WriteAnswer,
+  WriteOptions,
+} from "./service.js";
+
+/** What the service needs of a storage: its reads, its position, its digest. */
+export type ServiceStorage = GraphReader &
+  Pick<StateMachine, "getWALPosition" | "durablePosition" | "digest" | "snapshot"> & {
+    /** The digest computed afresh from every row, not from what was kept while applying. */
+    recomputeDigest?(): Awaitable<Digest>;
+  };
+
+export interface ServiceParts {
+  readonly replicator: Replicator;
+  readonly storage: ServiceStorage;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly authentication: AuthenticationPolicy;
+  /** The level of reads that name none. */
+  readonly readLevel?: ReadLevel | undefined;
+  readonly limits?: Partial<ServiceLimits> | undefined;
+  /** Free bytes on the volume of the data, for the `disk` check. */
+  readonly freeBytes?: (() => Awaitable<number>) | undefined;
+  /** Takes the place of the storage's own snapshot. */
+  readonly snapshot?: (() => Promise<SnapshotReader>) | undefined;
+  /** What this mode can do beyond the common; the rest answers `CONFLICT`. */
+  readonly adminActions?: AdminActions | undefined;
+}
+
+const VERIFY_TRIES_MAX = 5;
+
+/** @returns the service of one node; it owns nothing it was handed */
+export function createService(parts: ServiceParts): Service {
+  return new NodeService(parts);
+}
+
+class NodeService implements Service {
+  readonly admission: Admission;
+  readonly authenticator: Authenticator;
+  readonly limits: ServiceLimits;
+  readonly nodeId: string;
+  readonly #parts: ServiceParts;
+  readonly #feed: ChangeFeed;
+  readonly #history: History;
+  readonly #fan: EventFan;
+  readonly #gauges: ReplicationGauges;
+  readonly #stopRecording: () => void;
+  readonly #readLevel: ReadLevel;
+
+  constructor(parts: ServiceParts) {
+    const limits = { ...SERVICE_LIMITS, ...parts.limits };
+    this.limits = limits;
+    this.#parts = parts;
+    this.nodeId = parts.replicator.nodeId();
+    this.admission = new Admission({
+      requestsMax: limits.requestsInFlightMax,
+      bytesMax: limits.bytesInFlightMax,
+    });
+    this.authenticator = new Authenticator(parts.authentication, parts.clock);
+    this.#feed = new ChangeFeed(parts.storage, parts.timers, limits);
+    this.#history = new History(limits.historyEventsMax);
+    this.#fan = new EventFan(parts.replicator, parts.clock, parts.timers, limits);
+    this.#gauges = new ReplicationGauges(parts.metrics);
+    this.#stopRecording = this.#history.record(parts.replicator);
+    this.#readLevel = parts.readLevel ?? "ONE";
+  }
+
+  async write(operations: unknown, options: WriteOptions = {}): Promise<WriteAnswer> {
+    const command = encodeOperations(validateOperations(operations));
+    const requestId = toRequestId(options.requestId);
+    this.#checkTimeout(options.timeoutMs);
+    const bytes = command.data.byteLength;
+    this.admission.enter(bytes);
+    try {
+      const receipt = await this.#parts.replicator.apply(
+        { type: command.type, data: command.data, requestId },
+        { timeoutMs: options.timeoutMs, signal: options.signal },
+      );
+      this.#feed.notify(receipt.index);
+      return {
+        results: receipt.result as unknown as readonly OperationResult[],
+        receipt,
+        bookmark: toBookmark(receipt),
+      };
+    } finally {
+      this.admission.leave(bytes);
+    }
+  }
+
+  getNode(id: string, options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.getNode(id, at));
+  }
+
+  getEdge(id: string, options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.getEdge(id, at));
+  }
+
+  findNodes(query: NodeQuery, options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.findNodes(query, at));
+  }
+
+  findEdges(query: EdgeQuery, options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.findEdges(query, at));
+  }
+
+  counts(options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.counts(at));
+  }
+
+  indexes(options?: ReadOptions) {
+    return this.#read(options, (at) => this.#parts.storage.indexes(at));
+  }
+
+  changes(request: ChangesRequest) {
+    return this.#feed.open(request);
+  }
+
+  onEvent(listener: (event: ServiceEvent) => void): () => void {
+    return this.#fan.add(listener);
+  }
+
+  health() {
+    return this.#parts.replicator.health();
+  }
+
+  checks(names: readonly CheckName[] = CHECK_NAMES) {
+    return runChecks(names, { ...this.#parts, limits: this.limits });
+  }
+
+  async refreshMetrics(): Promise<void> {
+    this.#gauges.set(await this.#parts.replicator.health());
+  }
+
+  history() {
+    return this.#history.entries();
+  }
+
+  async walPosition(): Promise<{ applied: Position; durable: Position }> {
+    const { storage } = this.#parts;
+    return {
+      applied: await storage.getWALPosition(),
+      durable: await storage.durablePosition(),
+    };
+  }
+
+  async verify(): Promise<VerifyReport> {
+    const { storage, logger } = this.#parts;
+    if (!storage.recomputeDigest) {
+      throw new ReplicationError("CONFLICT", "this storage cannot recompute its digest");
+    }
+    for (let tries = 0; tries < VERIFY_TRIES_MAX; tries += 1) {
+      const fresh = await storage.recomputeDigest();
+      const kept = await storage.digest();
+      if (fresh.position.index !== kept.position.index) continue;
+      const differing = kept.shards.flatMap((sum, at) => (sum === fresh.shards[at] ? [] : [at]));
+      if (differing.length > 0) {
+        logger.log("error", "verify_mismatch", "The stored rows are not what was applied", {
+          index: kept.position.index,
+          shards: differing.length,
+        });
+      }
+      const { position } = kept;
+      return { equal: differing.length === 0, position, shards: kept.shards.length, differing };
+    }
+    throw new ReplicationError("CONFLICT", "writes went on during every comparison", {
+      retryAfterMs: 1000,
+      hint: "try again when there are fewer writes",
+    });
+  }
+
+  snapshot() {
+    return this.#parts.snapshot?.() ?? this.#parts.storage.snapshot();
+  }
+
+  async administer(
+    action: AdminAction,
+    args: { readonly [name: string]: JsonValue },
+  ): Promise<JsonValue> {
+    const run = this.#parts.adminActions?.[action];
+    if (run) return run(args);
+    const mode = this.#parts.replicator.mode();
+    throw new ReplicationError("CONFLICT", `mode ${mode} has no "${action}"`);
+  }
+
+  close(): void {
+    this.admission.close();
+    this.#feed.close();
+    this.#fan.close();
+    this.#stopRecording();
+  }
+
+  async #read<T>(
+    options: ReadOptions = {},
+    run: (at: Position) => Promise<T>,
+  ): Promise<ReadAnswer<T>> {
+    const level = options.level ?? this.#readLevel;
+    if (!READ_LEVELS.includes(level)) {
+      throw new ReplicationError("INVALID", "consistency: no such read level", {
+        field: "consistency",
+        hint: `the levels are ${READ_LEVELS.join(", ")}`,
+      });
+    }
+    const after = options.after === undefined ? undefined : parseBookmark(options.after);
+    this.#checkTimeout(options.timeoutMs);
+    this.admission.enter(0);
+    try {
+      const at = await this.#parts.replicator.read(level, { ...options, after });
+      return { value: await run(at), bookmark: toBookmark(at) };
+    } finally {
+      this.admission.leave(0);
+    }
+  }
+
+  #checkTimeout(timeoutMs: number | undefined): void {
+    if (timeoutMs === undefined || (timeoutMs > 0 && timeoutMs <= this.limits.timeoutMsMax)) return;
+    throw new ReplicationError(
+      "INVALID",
+      `timeout: above 0 and up to ${this.limits.timeoutMsMax}`,
+      {
+        field: "timeout",
+      },
+    );
+  }
+}
+
+function toRequestId(text: string | undefined): RequestId | undefined {
+  if (text === undefined) return undefined;
+  const id = parseRequestId(text);
+  if (id !== undefined) return id;
+  throw new ReplicationError("INVALID", "requestId: 1 to 128 printable ASCII characters", {
+    field: "requestId",
+  });
+}

@@ -1,0 +1,63 @@
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  type Health,
+  type Outcome,
+  type PeerHealth,
+  READ_LEVELS,
+  type ReadLevel,
+  type Receipt,
+  ReplicationError,
+  type ReplicatorEvent,
+} from "../replication/index.js";
+export type { SnapshotReader } from "../replication/ports/index.js";
+export type {
+  Change,
+  EdgeQuery,
+  Effect,
+  GraphCounts,
+  GraphEdge,
+  GraphNode,
+  NodeQuery,
+  Operation,
+  OperationResult,
+  Page,
+  Precondition,
+  Properties,
+  PropertyValue,
+} from "../storage/index.js";
+export { Admission } from "./admission.js";
+export {
+  AUTHENTICATION_LIMITS,
+  type AuthenticationLimits,
+  type AuthenticationPolicy,
+  Authenticator,
+  type Credentials,
+  type Principal,
+  parsePasswordPolicy,
+  parseTokens,
+  ROLES,
+  type Role,
+  SecretDigest,
+  type TokenEntry,
+} from "./authentication.js";
+export { parseBookmark, toBookmark } from "./bookmark.js";
+export { createService, type ServiceParts, type ServiceStorage } from "./create-service.js";
+export { parseDurationMs } from "./duration.js";
+export { CHECK_NAMES, type CheckName, type CheckResult, toCheckName } from "./health-checks.js";
+export type { HistoryEntry } from "./history.js";
+export { SERVICE_LIMITS, type ServiceLimits } from "./limits.js";
+export {
+  ADMIN_ACTIONS,
+  type AdminAction,
+  type AdminActions,
+  type ChangesRequest,
+  type ReadAnswer,
+  type ReadOptions,
+  type Service,
+  type ServiceEvent,
+  type VerifyReport,
+  type WriteAnswer,
+  type WriteOptions,
+} from "./service.js";
