@@ -26,4 +26,9 @@ export {
 export { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
 export type { SqliteStorage, SqliteStorageOptions } from "./sqlite/sqlite-storage.js";
 export type { Storage } from "./storage.js";
+export {
+  connectStateMachine,
+  serveStateMachine,
+  type WriterPortSource,
+} from "./threads/state-machine-port.js";
 export { validateOperations } from "./validate.js";

@@ -17,8 +17,13 @@ export interface SqliteStorageOptions {
   readonly threads: "worker" | "single";
   /** Refuse a file that was made for another cluster. */
   readonly clusterId?: string | undefined;
-  /** For `single`; without them each batch is committed at once. */
+  /**
+   * `single`: without them each batch is committed at once. `worker`: they bound the start; the
+   * writing thread has its own.
+   */
   readonly timers?: Timers | undefined;
+  /** `worker`: one of the threads has died; every call fails from now on. */
+  readonly onFailure?: ((error: Error) => void) | undefined;
   readonly logger?: Logger | undefined;
   /** Part of the state: the same on every node, and fixed when the file is made. */
   readonly rememberedRequestsMax?: number | undefined;

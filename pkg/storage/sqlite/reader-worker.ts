@@ -1,0 +1,53 @@
+import { workerData } from "node:worker_threads";
+import type { LogIndex, Position } from "../../base/index.js";
+import type { EdgeQuery, NodeQuery } from "../graph.js";
+import { serveCalls } from "../threads/thread-calls.js";
+import { type Connection, openConnection } from "./connection.js";
+import { readState } from "./schema.js";
+import { copyDatabase } from "./snapshot-file.js";
+import { toStateMachineError } from "./sqlite-error.js";
+import { SqliteReader } from "./sqlite-reader.js";
+import type { ReaderWorkerData } from "./worker-messages.js";
+
+/** A thread for statements that may take seconds: scans in one, copies and checkpoints in another. */
+const { settings, ports } = workerData as ReaderWorkerData;
+
+let connection: Connection | undefined;
+
+function opened(): Connection {
+  // Checkpoints write, so that this connection may; nothing else here does.
+  connection ??= openConnection(settings.path, "write");
+  return connection;
+}
+
+function reader(): SqliteReader {
+  return new SqliteReader(opened(), settings.identity.rememberedRequestsMax);
+}
+
+const handlers = {
+  findNodes: (query: NodeQuery) => reader().findNodes(query),
+  findEdges: (query: EdgeQuery) => reader().findEdges(query),
+  changes: (after: LogIndex, limit: number) => reader().changes(after, limit),
+  recompute: () =>
+    opened().transaction(() => ({
+      position: readState(opened())?.position,
+      shards: reader().recomputeShards(),
+    }))(),
+  copy: (target: string): Position => {
+    try {
+      return copyDatabase(opened(), target);
+    } catch (error) {
+      throw toStateMachineError(error, target);
+    }
+  },
+  checkpoint: () => {
+    opened().pragma("wal_checkpoint(PASSIVE)");
+  },
+  /** Lets go of the file; the next call opens it anew. */
+  release: () => {
+    connection?.close();
+    connection = undefined;
+  },
+};
+
+for (const port of ports) serveCalls(port, handlers);

@@ -1,0 +1,107 @@
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { invariant, type Position } from "../../base/index.js";
+import type { Digest, Entry, SnapshotReader, StateMachine } from "../../replication/ports/index.js";
+import type { Logger } from "../../runtime/index.js";
+import { systemTimers } from "../../runtime/node/index.js";
+import type { DecodedCommand } from "../commands.js";
+import { serveStateMachine } from "../threads/state-machine-port.js";
+import { CallClient, serveCalls } from "../threads/thread-calls.js";
+import {
+  checkSnapshot,
+  installSnapshot,
+  openSnapshot,
+  receiveSnapshot,
+  restorePath,
+  snapshotPath,
+} from "./snapshot-file.js";
+import { SqliteWriter } from "./sqlite-writer.js";
+import type { WorkerLogLine, WriterWorkerData } from "./worker-messages.js";
+
+/** The thread that writes. Whoever has a port to it drives it, without passing the main thread. */
+const data = workerData as WriterWorkerData;
+const { path, identity } = data.settings;
+const owner = new CallClient(data.owner);
+const keeper = new CallClient(data.keeper);
+
+const logger: Logger = {
+  log: (level, event, message, fields) =>
+    parentPort?.postMessage({ level, event, message, fields } satisfies WorkerLogLine),
+  child: () => logger,
+};
+
+let writer: SqliteWriter | undefined;
+let checkpointing = false;
+let snapshots = 0;
+
+function requestCheckpoint(): void {
+  if (checkpointing) return;
+  checkpointing = true;
+  keeper
+    .call("checkpoint", [])
+    .catch((error: unknown) => {
+      logger.log("warn", "checkpoint_failed", "[storage] A checkpoint failed", {
+        reason: String(error),
+      });
+    })
+    .finally(() => {
+      checkpointing = false;
+    });
+}
+
+function openWriter(): void {
+  writer = new SqliteWriter({ ...data.settings, timers: systemTimers, logger, requestCheckpoint });
+}
+
+function opened(): SqliteWriter {
+  invariant(writer !== undefined, "the writer is open");
+  return writer;
+}
+
+const machine: StateMachine = {
+  applyBatch: (entries: readonly Entry[]) => opened().applyBatch(entries),
+  getWALPosition: (): Position => opened().applied,
+  durablePosition: (): Position => opened().durable,
+  flush: () => opened().flush(),
+  digest: (): Digest => opened().digest(),
+  snapshot: takeSnapshot,
+  restore,
+  // The owner of the storage closes it; whoever drives it only makes sure that all is on disk.
+  close: async () => {
+    await writer?.flush();
+  },
+};
+
+async function takeSnapshot(): Promise<SnapshotReader> {
+  opened().commit();
+  snapshots += 1;
+  const file = snapshotPath(path, snapshots);
+  return openSnapshot(file, await keeper.call<Position>("copy", [file]));
+}
+
+async function restore(chunks: AsyncIterable<Uint8Array>): Promise<Position> {
+  const file = restorePath(path);
+  await receiveSnapshot(chunks, file);
+  checkSnapshot(file, identity);
+  // Every other connection lets go first: only then is the -wal file emptied and removed.
+  await owner.call("suspend", []);
+  try {
+    await opened().close({ discard: true });
+    installSnapshot(file, path);
+  } finally {
+    try {
+      openWriter();
+    } finally {
+      await owner.call("resume", [opened().applied]);
+    }
+  }
+  return opened().applied;
+}
+
+serveCalls(data.control, {
+  open: openWriter,
+  connect: (port: MessagePort) => serveStateMachine(port, machine),
+  commit: () => opened().commit(),
+  write: (command: DecodedCommand) => opened().write(command),
+  setPosition: (position: Position) => opened().setPosition(position),
+  close: () => writer?.close(),
+});

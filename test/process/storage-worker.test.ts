@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { toLogIndex } from "../../pkg/base/index.js";
+import { systemTimers } from "../../pkg/runtime/node/index.js";
+import { Entries, storageContract } from "../contract/storage-contract.js";
+
+type StorageRoom = typeof import("../../pkg/storage/index.js");
+
+let room: StorageRoom;
+let folder: string;
+let made = 0;
+
+beforeAll(async () => {
+  // Workers are started from JavaScript files: these tests need a build.
+  room = await import(new URL("../../dist/pkg/storage/index.js", import.meta.url).href);
+  folder = mkdtempSync(join(tmpdir(), "storage-worker-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function newPath(): string {
+  made += 1;
+  return join(folder, String(made), "graph.db");
+}
+
+async function open() {
+  const path = newPath();
+  const openOne = () => room.openSqliteStorage({ path, threads: "worker", timers: systemTimers });
+  let storage = await openOne();
+  return {
+    storage,
+    reopen: async () => {
+      await storage.close();
+      storage = await openOne();
+      return storage;
+    },
+    destroy: async () => storage.close(),
+  };
+}
+
+describe("storage contract: sqlite in threads", () => {
+  test.each(storageContract(open).map((one) => [one.title, one] as const))("%s", (_title, one) =>
+    one.run(),
+  );
+});
+
+test("ST-30 another thread's state machine client sees and does the same as the storage", async () => {
+  const { storage, destroy } = await open();
+  const source = storage as typeof storage & import("../../pkg/storage/index.js").WriterPortSource;
+  const remote = room.connectStateMachine(source.writerPort());
+  const log = new Entries();
+  await remote.applyBatch([log.command([{ op: "put_node", id: "a" }]), log.other("marker")]);
+  const position = await remote.getWALPosition();
+  expect(position.index).toBe(2);
+  expect((await storage.getNode("a", position))?.version).toBe(1);
+  const snapshot = await remote.snapshot();
+  expect(await storage.restore(snapshot.chunks())).toEqual(position);
+  await snapshot.close();
+  await remote.close();
+  expect((await storage.digest()).position).toEqual(position);
+  await destroy();
+});
+
+test("ST-31 a file that cannot be used fails the start with its reason", async () => {
+  const path = newPath();
+  const first = await room.openSqliteStorage({ path, threads: "worker", clusterId: "one" });
+  await first.close();
+  await expect(
+    room.openSqliteStorage({ path, threads: "worker", clusterId: "two" }),
+  ).rejects.toMatchObject({ code: "STORAGE_FAILED", message: expect.stringContaining('"one"') });
+});
+
+test("ST-32 a long scan holds up neither writing nor point reads", async () => {
+  const { storage, destroy } = await open();
+  const log = new Entries();
+  for (let batch = 0; batch < 40; batch += 1) {
+    const nodes = Array.from({ length: 1_000 }, (_, i) => ({
+      op: "put_node" as const,
+      id: `n${batch}-${i}`,
+      properties: { i },
+    }));
+    await storage.applyBatch([log.command(nodes)]);
+  }
+  const position = await storage.getWALPosition();
+  const order: string[] = [];
+  const scan = storage
+    .findNodes({ where: [{ property: "i", value: -1 }], limit: 1 }, position)
+    .then(() => order.push("scan"));
+  await storage.applyBatch([log.command([{ op: "put_node", id: "late" }])]);
+  order.push("write");
+  await storage.getNode("n0-0", position);
+  order.push("read");
+  await scan;
+  expect(order).toEqual(["write", "read", "scan"]);
+  expect((await storage.changes(toLogIndex(40), 10)).length).toBe(1);
+  await destroy();
+});
