@@ -6,8 +6,8 @@
 export interface FileSystem {
   /** `create` fails with `EEXIST` on an existing file; `write` and `read` with `ENOENT` on none. */
   open(path: string, mode: "read" | "write" | "create"): File;
-  /** Makes the folder and its parents; an existing one is fine. */
-  makeDirectory(path: string): void;
+  /** Makes the folder and its parents and makes their names durable; an existing one is fine. */
+  makeDirectory(path: string): Promise<void>;
   /** Names in the folder, sorted. */
   list(path: string): string[];
   exists(path: string): boolean;

@@ -20,7 +20,7 @@ export async function settleIdentity(
   directory: string,
   { fileSystem, random }: { readonly fileSystem: FileSystem; readonly random: Random },
 ): Promise<StoredIdentity> {
-  fileSystem.makeDirectory(directory);
+  await fileSystem.makeDirectory(directory);
   const path = `${directory}/${FILE}`;
   if (fileSystem.exists(path)) return confirm(wanted, readIdentity(fileSystem, path), path);
   const nodeId = parseNodeId(

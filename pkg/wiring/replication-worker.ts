@@ -33,6 +33,7 @@ async function main(): Promise<void> {
       logger,
       metrics,
       clusterId: data.identity.clusterId,
+      clock: systemClock,
     });
     const host = new NodeHost({
       identity: { mode: "standalone", ...data.identity },

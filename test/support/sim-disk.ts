@@ -88,11 +88,18 @@ export class SimDisk implements FileSystem {
     return this.#handle(full, inode, mode === "read");
   }
 
-  makeDirectory(path: string): void {
+  async makeDirectory(path: string): Promise<void> {
     const full = normal(path);
+    this.#makeFolders(full);
+    for (let child = full; child !== "/"; child = posix.dirname(child)) {
+      await this.syncDirectory(posix.dirname(child));
+    }
+  }
+
+  #makeFolders(full: string): void {
     if (this.#folders.get(full) === "folder") return;
     if (this.#folders.get(full)) throw failure("EEXIST", "mkdir", full);
-    this.makeDirectory(posix.dirname(full));
+    this.#makeFolders(posix.dirname(full));
     this.#folders.link(full, "folder");
   }
 

@@ -17,8 +17,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 describe("nodeFileSystem", () => {
   test("RT-4 files keep what was written at its position, across handles", async () => {
     const path = join(folder, "a/b/log");
-    fs.makeDirectory(join(folder, "a/b"));
-    fs.makeDirectory(join(folder, "a/b"));
+    await fs.makeDirectory(join(folder, "a/b"));
+    await fs.makeDirectory(join(folder, "a/b"));
     expect(() => fs.open(path, "write")).toThrow(code("ENOENT"));
     const file = fs.open(path, "create");
     expect(() => fs.open(path, "create")).toThrow(code("EEXIST"));

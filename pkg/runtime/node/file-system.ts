@@ -14,9 +14,10 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { dirname, resolve } from "node:path";
 import type { File, FileSystem } from "../file-system.js";
 import { takeFileLock } from "./file-lock.js";
-import { systemError } from "./system-error.js";
+import { hasCode, systemError } from "./system-error.js";
 
 const FLAGS = { read: "r", write: "r+", create: "wx+" } as const;
 
@@ -27,7 +28,7 @@ const FLAGS = { read: "r", write: "r+", create: "wx+" } as const;
 export function nodeFileSystem(): FileSystem {
   return {
     open: (path, mode) => new NodeFile(path, openSync(path, FLAGS[mode], 0o600)),
-    makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
+    makeDirectory,
     list: (path) => readdirSync(path).sort(),
     exists: (path) => existsSync(path),
     rename: (from, to) => renameSync(from, to),
@@ -41,11 +42,24 @@ export function nodeFileSystem(): FileSystem {
   };
 }
 
+/**
+ * Also an existing folder may have a name that only the page cache knows, of a process that was
+ * killed between making and syncing it; so all parents are synced, but for those of others.
+ */
+async function makeDirectory(path: string): Promise<void> {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (let child = resolve(path); child !== dirname(child); child = dirname(child)) {
+    await syncDirectory(dirname(child)).catch((error: unknown) => {
+      if (!hasCode(error, "EACCES") && !hasCode(error, "EPERM")) throw error;
+    });
+  }
+}
+
 async function syncDirectory(path: string): Promise<void> {
   const fd = openSync(path, "r");
   try {
-    await new Promise<void>((resolve, reject) => {
-      fsync(fd, (error) => (error ? reject(error) : resolve()));
+    await new Promise<void>((done, fail) => {
+      fsync(fd, (error) => (error ? fail(error) : done()));
     });
   } finally {
     closeSync(fd);

@@ -15,7 +15,7 @@ import { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.js";
 export async function openSegmentedLog(options: SegmentedLogOptions): Promise<SegmentedLog> {
   const { directory, fileSystem, clusterId, logger } = options;
   const identity: Identity = { clusterId, group: options.group ?? 0 };
-  fileSystem.makeDirectory(directory);
+  await fileSystem.makeDirectory(directory);
   const lock = takeLock(fileSystem, directory);
   try {
     const walk = await recoverLog(fileSystem, directory, identity, logger);

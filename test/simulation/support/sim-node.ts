@@ -88,6 +88,7 @@ export class SimNode {
       fileSystem: this.#options.disk,
       logger: silentLogger,
       metrics: noMetrics,
+      clock: this.#clock,
       clusterId: "sim",
       ...(this.#options.segmentBytesMax === undefined
         ? {}
