@@ -9,9 +9,11 @@ import {
 import type { RejectReason, TransportContext } from "./context.js";
 import { type FrameMac, MAC_BYTES } from "./frame-mac.js";
 
-const JOINED_BYTES_MAX = 64 * 1024;
+const PIECE_BYTES_MAX = 128 * 1024;
 const HANDSHAKE_FRAME_BYTES_MAX = 16 * 1024;
 const HANDSHAKE_FRAMES_MAX = 8;
+/** A NornicDB peer greets nobody: its first requests may all be here before they are looked at. */
+const LEGACY_FRAMES_MAX = 1024;
 const SILENT_INTERVALS_MAX = 3;
 
 /** @returns a whole frame without its length and MAC, for `Link.send` */
@@ -134,7 +136,8 @@ export class Link {
     if (this.closed) return;
     if (this.#handlers === undefined) {
       this.#inbox.push(body);
-      if (this.#inbox.length > HANDSHAKE_FRAMES_MAX)
+      const legacy = this.#context.options.legacyPeers === true;
+      if (this.#inbox.length > (legacy ? LEGACY_FRAMES_MAX : HANDSHAKE_FRAMES_MAX))
         this.reject("protocol", "frames before the handshake");
       this.#wake?.();
       return;
@@ -153,25 +156,31 @@ export class Link {
     if (this.#writable) this.#flush ??= this.#context.options.timers.soon(() => this.#write());
   }
 
+  /** Small frames go out together, large ones in pieces, as long as the system takes them. */
   #write(): void {
     this.#flush = undefined;
-    let joined: Buffer[] = [];
-    let bytes = 0;
     let at = 0;
     while (at < this.#queue.length && this.#writable && !this.closed) {
-      const frame = this.#queue[at] as Buffer;
-      at += 1;
-      joined.push(frame);
-      bytes += frame.length;
-      if (bytes < JOINED_BYTES_MAX && at < this.#queue.length) continue;
-      this.#writable = this.#stream.write(
-        joined.length === 1 ? frame : Buffer.concat(joined, bytes),
-      );
-      joined = [];
-      bytes = 0;
+      let frame = this.#queue[at] as Buffer;
+      const start = at;
+      let bytes = 0;
+      while (at < this.#queue.length && bytes + frame.length <= PIECE_BYTES_MAX) {
+        bytes += frame.length;
+        at += 1;
+        frame = this.#queue[at] ?? frame;
+      }
+      const count = at - start;
+      const piece =
+        count === 0
+          ? frame.subarray(0, PIECE_BYTES_MAX)
+          : count === 1
+            ? (this.#queue[start] as Buffer)
+            : Buffer.concat(this.#queue.slice(start, at), bytes);
+      if (count === 0) this.#queue[at] = frame.subarray(PIECE_BYTES_MAX);
+      this.#queuedBytes -= piece.length;
+      this.#writable = this.#stream.write(piece);
     }
-    for (const frame of this.#queue.slice(0, at)) this.#queuedBytes -= frame.length;
-    this.#queue = this.#queue.slice(at);
+    if (!this.closed) this.#queue = this.#queue.slice(at);
   }
 
   #finish(frame: Buffer): Buffer {
