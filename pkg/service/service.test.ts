@@ -1,0 +1,188 @@
+import { describe, expect, it } from "vitest";
+import { settle, VirtualTime } from "../../test/support/index.js";
+import { toLogIndex, toTerm } from "../base/index.js";
+import { parseTokens, SecretDigest } from "./authentication.js";
+import { parseBookmark, toBookmark } from "./bookmark.js";
+import { parseDurationMs } from "./duration.js";
+import { createTestService } from "./testing.js";
+
+const time = new VirtualTime();
+const world = (parts: Partial<Parameters<typeof createTestService>[0]> = {}) =>
+  createTestService({ clock: time, timers: time, ...parts });
+const put = (id: string) => [{ op: "put_node", id }];
+const code = (run: () => unknown) => {
+  try {
+    run();
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+  return "none";
+};
+
+describe("writes and reads", () => {
+  it("SV-1 a write is validated, applied once under its id, and read at its bookmark", async () => {
+    const { service } = world();
+    await expect(service.write([{ op: "put_node" }])).rejects.toMatchObject({
+      code: "INVALID",
+      details: { field: "ops[0].id" },
+    });
+    const first = await service.write(put("a"), { requestId: "r" });
+    const again = await service.write(put("a"), { requestId: "r" });
+    expect(again.receipt.replayed).toBe(true);
+    expect(again.results).toEqual(first.results);
+    const read = await service.getNode("a", { after: first.bookmark });
+    expect(read.value?.id).toBe("a");
+    await expect(service.write(put("a"), { requestId: "\n" })).rejects.toMatchObject({
+      details: { field: "requestId" },
+    });
+  });
+
+  it("SV-2 a bookmark comes back as the position it was made of; anything else is refused", () => {
+    const position = { index: toLogIndex(2 ** 53 - 1), term: toTerm(7) };
+    expect(parseBookmark(toBookmark(position))).toEqual(position);
+    for (const text of [
+      "",
+      "nb1:",
+      "nb1:1",
+      "nb1:1:1:1",
+      "nb1:-1:0",
+      "nb1:zzzzzzzzzzz:1",
+      "nb1:01:1",
+    ]) {
+      expect([text, code(() => parseBookmark(text))]).toEqual([text, "INVALID"]);
+    }
+  });
+
+  it("SV-3 durations are as in Go, above zero and bounded", () => {
+    const limits = { field: "timeout", maxMs: 120_000 };
+    expect(parseDurationMs("1m1.5s", limits)).toBe(61_500);
+    expect(parseDurationMs(".5s", limits)).toBe(500);
+    for (const text of ["", "5", "0s", "-1s", "3m", "1x", "NaNs"]) {
+      expect([text, code(() => parseDurationMs(text, limits))]).toEqual([text, "INVALID"]);
+    }
+  });
+
+  it("SV-4 at its bounds the service answers OVERLOADED, and is free again afterwards", async () => {
+    const { service, replicator } = world({ limits: { requestsInFlightMax: 1 } });
+    const release = replicator.hold();
+    const write = service.write(put("a"));
+    await expect(service.write(put("b"))).rejects.toMatchObject({ code: "OVERLOADED" });
+    await expect(service.getNode("a")).rejects.toMatchObject({ code: "OVERLOADED" });
+    release();
+    await write;
+    expect([service.admission.requests, service.admission.bytes]).toEqual([0, 0]);
+    await service.write(put("b"));
+    service.close();
+    await expect(service.write(put("c"))).rejects.toMatchObject({ code: "SHUTTING_DOWN" });
+  });
+});
+
+describe("changes", () => {
+  it("SV-5 a stream gives each change once, waits, and resumes where it was told (FC-157)", async () => {
+    const { service } = world();
+    for (const id of ["a", "b", "c"]) await service.write(put(id));
+    const { signal } = new AbortController();
+    const request = { after: toLogIndex(1), follow: true, signal };
+    const batches = (await service.changes(request))[Symbol.asyncIterator]();
+    const first = await batches.next();
+    expect(first.value.map(({ index }: { index: number }) => index)).toEqual([2, 3]);
+    const next = batches.next();
+    await settle();
+    await service.write(put("d"));
+    expect((await next).value.map(({ index }: { index: number }) => index)).toEqual([4]);
+    service.close();
+    expect((await batches.next()).done).toBe(true);
+  });
+
+  it("SV-5 an abort ends the waiting, and what was written past the service is found", async () => {
+    const { service, replicator } = world();
+    const abort = new AbortController();
+    const request = { after: toLogIndex(0), follow: true, signal: abort.signal };
+    const batches = (await service.changes(request))[Symbol.asyncIterator]();
+    const next = batches.next();
+    await settle();
+    const { service: other } = world({ replicator, storage: replicator.storage });
+    await other.write(put("a"));
+    expect((await time.run(next, { ticksMax: 100 })).value).toMatchObject([{ index: 1 }]);
+    const last = batches.next();
+    await settle();
+    abort.abort();
+    expect((await last).done).toBe(true);
+  });
+});
+
+describe("who may", () => {
+  it("SV-6 a tokens file gives roles, refuses bad lines by number, and shows no secret (FC-172)", () => {
+    const policy = parseTokens("admin ops 0123456789abcdef # ops\nread app fedcba9876543210\n");
+    const { service } = world({ authentication: policy });
+    const { authenticator } = service;
+    const ops = authenticator.authenticate({ kind: "bearer", token: "0123456789abcdef" }, "x");
+    const app = { kind: "basic", user: "any", password: "fedcba9876543210" } as const;
+    expect(ops).toEqual({ name: "ops", role: "admin" });
+    const reader = authenticator.authenticate(app, "x");
+    authenticator.authorize(reader, "read");
+    expect(code(() => authenticator.authorize(reader, "write"))).toBe("FORBIDDEN");
+    expect(() => parseTokens("admin ops\n")).toThrow("line 1");
+    expect(() => parseTokens("admin ops 0123456789abcdefg\nroot x 1")).toThrow("line 2");
+    const shown = `${JSON.stringify(policy)} ${SecretDigest.of("hunter2")}`;
+    expect(shown).not.toContain("0123456789abcdef");
+    expect(shown).toContain("[redacted]");
+  });
+
+  it("SV-7 a source that guesses is held off, others are not, and time forgives (FC-171, FC-176)", async () => {
+    const clock = { now: 0, monotonicMs: () => clock.now, wallMs: () => 0 };
+    const { service } = world({
+      clock,
+      authentication: parseTokens("write app 0123456789abcdef"),
+    });
+    const guess = (token: string, source: string) =>
+      code(() => service.authenticator.authenticate({ kind: "bearer", token }, source));
+    for (let n = 0; n < 10; n += 1) expect(guess(`bad${n}`, "here")).toBe("UNAUTHENTICATED");
+    expect(guess("0123456789abcdef", "here")).toBe("OVERLOADED");
+    expect(guess("0123456789abcdef", "there")).toBe("none");
+    clock.now += 6000;
+    expect(guess("0123456789abcdef", "here")).toBe("none");
+  });
+});
+
+describe("operators", () => {
+  it("SV-8 each check says what is wrong, also when nothing answers", async () => {
+    const { service, replicator } = world({ freeBytes: () => 1 });
+    replicator.picture = { leaderId: null };
+    const failed = (await service.checks()).filter(({ ok }) => !ok).map(({ name }) => name);
+    expect(failed).toEqual(["disk", "leader"]);
+    replicator.health = () => new Promise(() => {});
+    const asked = service.checks(["loop", "storage"]);
+    expect(await time.run(asked, { ticksMax: 100 })).toEqual([
+      { name: "loop", ok: false, reason: "no answer within 2000 ms" },
+      { name: "storage", ok: true, reason: null },
+    ]);
+  });
+
+  it("SV-9 history keeps the newest events, and listeners get each one", async () => {
+    const { service, replicator } = world({ limits: { historyEventsMax: 2 } });
+    const heard: unknown[] = [];
+    const stop = service.onEvent((event) => heard.push(event));
+    for (const term of [1, 2, 3]) {
+      replicator.tell({ kind: "role", role: "leader", term: toTerm(term), at: term });
+    }
+    stop();
+    expect(service.history().map(({ sequence }) => sequence)).toEqual([2, 3]);
+    expect(heard).toHaveLength(3);
+  });
+
+  it("SV-10 verify finds the running digest and the rows equal; other modes' actions are refused", async () => {
+    const { service, replicator } = world();
+    await service.write(put("a"));
+    expect(await service.verify()).toMatchObject({ equal: true, differing: [] });
+    const { storage } = replicator;
+    const digest = storage.digest();
+    const wrong = { ...digest, shards: digest.shards.map((sum, at) => (at === 7 ? sum + 1 : sum)) };
+    const damaged = world({ storage: Object.assign(storage, { recomputeDigest: () => wrong }) });
+    expect(await damaged.service.verify()).toMatchObject({ equal: false, differing: [7] });
+    await expect(service.administer("promote", {})).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: 'mode standalone has no "promote"',
+    });
+  });
+});
