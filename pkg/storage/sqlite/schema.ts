@@ -8,16 +8,16 @@ export const FORMAT_VERSION = 1;
 const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE nodes (
-  id TEXT PRIMARY KEY NOT NULL, labels TEXT NOT NULL, properties TEXT NOT NULL,
+  id TEXT UNIQUE NOT NULL, labels TEXT NOT NULL, properties TEXT NOT NULL,
   version INTEGER NOT NULL, hash INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE node_labels (
   label TEXT NOT NULL, node_id TEXT NOT NULL, PRIMARY KEY (label, node_id)
 ) WITHOUT ROWID;
 CREATE TABLE edges (
-  id TEXT PRIMARY KEY NOT NULL, from_id TEXT NOT NULL, to_id TEXT NOT NULL, type TEXT NOT NULL,
+  id TEXT UNIQUE NOT NULL, from_id TEXT NOT NULL, to_id TEXT NOT NULL, type TEXT NOT NULL,
   properties TEXT NOT NULL, version INTEGER NOT NULL, hash INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX edges_by_from ON edges (from_id, id);
 CREATE INDEX edges_by_to ON edges (to_id, id);
 CREATE TABLE indexes (

@@ -19,13 +19,17 @@ export class SqliteStore implements StateStore {
   /** Declared indexes by `indexId`, and by label for upkeep. */
   #indexes = new Map<string, StoredIndex>();
   readonly #getNode: Statement;
-  readonly #putNode: Statement;
+  readonly #addNode: Statement;
+  readonly #setNode: Statement;
   readonly #addLabel: Statement;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#getNode = connection.prepare(`SELECT ${NODE} FROM nodes WHERE id = ?`);
-    this.#putNode = connection.prepare(`INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)`);
+    this.#addNode = connection.prepare("INSERT INTO nodes VALUES (?, ?, ?, ?, ?)");
+    this.#setNode = connection.prepare(
+      "UPDATE nodes SET labels = ?, properties = ?, version = ?, hash = ? WHERE id = ?",
+    );
     this.#addLabel = connection.prepare("INSERT INTO node_labels VALUES (?, ?)");
     this.reload();
   }
@@ -65,24 +69,24 @@ export class SqliteStore implements StateStore {
     if (before?.labels !== after?.labels) this.#changeLabels(id, before?.labels, after?.labels);
     if (this.#indexes.size > 0) this.#changeEntries(id, before, after);
     if (after === undefined) this.#prepared("DELETE FROM nodes WHERE id = ?").run(id);
-    else this.#putNode.run(id, after.labels, after.properties, after.version, after.hash);
+    else if (before === undefined) {
+      this.#addNode.run(id, after.labels, after.properties, after.version, after.hash);
+    } else {
+      this.#setNode.run(after.labels, after.properties, after.version, after.hash, id);
+    }
   }
 
-  changeEdge(id: string, _before: EdgeRecord | undefined, after: EdgeRecord | undefined): void {
+  changeEdge(id: string, before: EdgeRecord | undefined, after: EdgeRecord | undefined): void {
     if (after === undefined) {
       this.#prepared("DELETE FROM edges WHERE id = ?").run(id);
       return;
     }
     const { from, to, type, properties, version, hash } = after;
-    this.#prepared("INSERT OR REPLACE INTO edges VALUES (?, ?, ?, ?, ?, ?, ?)").run(
-      id,
-      from,
-      to,
-      type,
-      properties,
-      version,
-      hash,
-    );
+    const sql =
+      before === undefined
+        ? "INSERT INTO edges (from_id, to_id, type, properties, version, hash, id) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        : "UPDATE edges SET from_id = ?, to_id = ?, type = ?, properties = ?, version = ?, hash = ? WHERE id = ?";
+    this.#prepared(sql).run(from, to, type, properties, version, hash, id);
   }
 
   changeIndex(before: IndexRecord | undefined, after: IndexRecord | undefined): void {
