@@ -31,7 +31,7 @@ function transport(name: string, mac: boolean) {
     clusterId: "bench",
     listen: LOOPBACK,
     ...(mac ? { secret: SECRET } : { insecure: true }),
-    network: nodeNetwork,
+    network: nodeNetwork(),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
