@@ -34,9 +34,11 @@ module.exports = {
     room("runtime-node", "^pkg/runtime/node/", [base, runtime]),
     room("replication", "^pkg/replication/", [base, runtime]),
     room("ports", "^pkg/replication/ports/", [base, "^pkg/replication/errors"]),
-    room("storage", "^pkg/storage/", [base, runtime, ports]),
+    room("storage", "^pkg/storage/", [base, runtime, ports], { except: ["^pkg/storage/.*-worker\\.ts$"] }),
+    room("storage-threads", "^pkg/storage/.*-worker\\.ts$", [base, "^pkg/runtime/", ports, storage]),
     room("transport", "^pkg/transport/", [base, runtime, ports]),
     room("service", "^pkg/service/", [base, runtime, replication, storage]),
+    room("config", "^pkg/config/", [base, "^pkg/replication/replicator"]),
     room("frontend", "^pkg/frontend/", [base, runtime, service]),
     {
       name: "frontends-are-strangers",

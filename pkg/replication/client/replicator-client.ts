@@ -28,7 +28,8 @@ import { PendingWrites } from "./pending-writes.js";
 
 export interface ClientParts {
   readonly mode: Mode;
-  readonly nodeId: NodeId;
+  /** Null: known once the node has started. */
+  readonly nodeId: NodeId | null;
   readonly open: OpenChannel;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -71,8 +72,11 @@ export class ReplicatorClient implements Replicator {
     return this.#parts.mode;
   }
 
+  /** @throws ReplicationError `NO_LEADER` for an id that is only made or read at the start */
   nodeId(): NodeId {
-    return this.#parts.nodeId;
+    const id = this.#health?.nodeId ?? this.#parts.nodeId;
+    if (id === null) throw new ReplicationError("NO_LEADER", "the node has no id before it starts");
+    return id;
   }
 
   isLeader(): boolean {
@@ -236,9 +240,9 @@ export class ReplicatorClient implements Replicator {
       cancelled.reject(new ReplicationError("NO_LEADER", `no leader within ${timeoutMs} ms`)),
     );
     const stop = this.onEvent(() => {
-      if (this.isLeader()) cancelled.resolve(this.#parts.nodeId);
+      if (this.isLeader()) cancelled.resolve(this.nodeId());
     });
-    if (this.isLeader()) cancelled.resolve(this.#parts.nodeId);
+    if (this.isLeader()) cancelled.resolve(this.nodeId());
     return cancelled.promise.finally(() => {
       cancel();
       stop();

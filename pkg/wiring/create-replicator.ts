@@ -1,0 +1,137 @@
+import { parseNodeId } from "../base/index.js";
+import type { Config } from "../config/index.js";
+import {
+  checkLimits,
+  DEFAULT_LIMITS,
+  describeFailure,
+  type NodeChannel,
+  type OpenChannel,
+  ReplicationError,
+  type ReplicationLimits,
+  ReplicatorClient,
+  standaloneCore,
+} from "../replication/index.js";
+import type { StateMachine } from "../replication/ports/index.js";
+import {
+  createRequestIds,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  silentLogger,
+} from "../runtime/index.js";
+import { nodeFileSystem, systemClock, systemRandom, systemTimers } from "../runtime/node/index.js";
+import type { WriterPortSource } from "../storage/index.js";
+import { openSegmentedLog } from "../storage/log/index.js";
+import { logFolder } from "./data-layout.js";
+import { openDirectChannel } from "./direct-channel.js";
+import { type StoredIdentity, settleIdentity } from "./node-identity.js";
+import { openWorkerChannel } from "./worker-channel.js";
+
+export interface CreateReplicatorOptions {
+  /** Nothing is logged without one. */
+  readonly logger?: Logger | undefined;
+  /** Of this thread; the replication thread has its own, see `ReplicatorClient.metrics`. */
+  readonly metrics?: Metrics | undefined;
+  readonly limits?: Partial<ReplicationLimits> | undefined;
+}
+
+/**
+ * Builds the replicator of the configured mode around a state machine, which it owns from then on:
+ * `shutdown` closes it. Nothing happens before `start`.
+ * @throws ReplicationError `INVALID` for a mode that this version does not have
+ */
+export function createReplicator(
+  config: Config,
+  storage: StateMachine & Partial<WriterPortSource>,
+  options: CreateReplicatorOptions = {},
+): ReplicatorClient {
+  if (config.mode !== "standalone") {
+    throw new ReplicationError("INVALID", `mode ${config.mode} is not part of this version`, {
+      field: "NORNICDB_CLUSTER_MODE",
+      hint: "set it to standalone",
+    });
+  }
+  const limits: ReplicationLimits = {
+    ...DEFAULT_LIMITS,
+    trailingEntries: config.logKeeping.trailingEntries,
+    compactionThresholdEntries: config.logKeeping.snapshotThresholdEntries,
+    commitTimeoutMs: config.logKeeping.commitTimeoutMs,
+    ...options.limits,
+  };
+  checkLimits(limits);
+  return new ReplicatorClient({
+    mode: config.mode,
+    nodeId: config.nodeId === null ? null : (parseNodeId(config.nodeId) ?? null),
+    clock: systemClock,
+    timers: systemTimers,
+    createRequestId: createRequestIds({ clock: systemClock, random: systemRandom }),
+    limits,
+    open: openAfterIdentity(config, (identity) =>
+      openOn(config, storage, options, limits, identity),
+    ),
+  });
+}
+
+/** The channel exists once the data directory has said, or been told, whose it is. */
+function openAfterIdentity(
+  config: Config,
+  open: (identity: StoredIdentity) => Promise<OpenChannel>,
+): OpenChannel {
+  return (deliver) => {
+    let channel: NodeChannel | undefined;
+    const wanted = { nodeId: config.nodeId, clusterId: config.cluster.clusterId };
+    const ports = { fileSystem: nodeFileSystem(), random: systemRandom };
+    void settleIdentity(wanted, config.cluster.dataDir, ports)
+      .then(open)
+      .then((openChannel) => {
+        channel = openChannel(deliver);
+      })
+      .catch((error: unknown) => {
+        deliver({ kind: "start_failed", error: describeFailure(error) });
+        deliver({ kind: "stopped" });
+      });
+    return {
+      send: (message) => channel?.send(message),
+      close: async () => channel?.close(),
+    };
+  };
+}
+
+async function openOn(
+  config: Config,
+  stateMachine: StateMachine & Partial<WriterPortSource>,
+  options: CreateReplicatorOptions,
+  limits: ReplicationLimits,
+  identity: StoredIdentity,
+): Promise<OpenChannel> {
+  const logger = options.logger ?? silentLogger;
+  const logDirectory = logFolder({ replicationDir: config.cluster.dataDir });
+  if (config.cluster.threads === "worker") {
+    const timers = systemTimers;
+    return openWorkerChannel({ identity, logDirectory, limits, stateMachine, logger, timers });
+  }
+  const fileSystem = nodeFileSystem();
+  const metrics = options.metrics ?? noMetrics;
+  const log = await openSegmentedLog({
+    directory: logDirectory,
+    fileSystem,
+    logger,
+    metrics,
+    clusterId: identity.clusterId,
+    clock: systemClock,
+  });
+  return openDirectChannel({
+    identity: { mode: config.mode, ...identity },
+    core: standaloneCore,
+    log,
+    stateMachine,
+    fileSystem,
+    logDirectory,
+    clock: systemClock,
+    timers: systemTimers,
+    logger,
+    metrics,
+    limits,
+    readMetrics: async () => ({}),
+  });
+}

@@ -1,0 +1,3 @@
+export { type CreateReplicatorOptions, createReplicator } from "./create-replicator.js";
+export { type DataFolders, databaseFile, logFolder } from "./data-layout.js";
+export { type StoredIdentity, settleIdentity } from "./node-identity.js";
