@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toLogIndex } from "../../pkg/base/index.js";
+import { deferred, toLogIndex } from "../../pkg/base/index.js";
 import { systemTimers } from "../../pkg/runtime/node/index.js";
 import { Entries, storageContract } from "../contract/storage-contract.js";
 
@@ -96,4 +96,31 @@ test("ST-32 a long scan holds up neither writing nor point reads", async () => {
   expect(order).toEqual(["write", "read", "scan"]);
   expect((await storage.changes(toLogIndex(40), 10)).length).toBe(1);
   await destroy();
+});
+
+test("ST-33 when a thread dies every call fails and the owner is told (FC-191)", async () => {
+  const failed = deferred<Error>();
+  const storage = await room.openSqliteStorage({
+    path: newPath(),
+    threads: "worker",
+    onFailure: failed.resolve,
+  });
+  const source = storage as typeof storage & import("../../pkg/storage/index.js").WriterPortSource;
+  const remote = room.connectStateMachine(source.writerPort());
+  await remote.getWALPosition();
+  // Our own threads never send this; it stands for a mistake that ends the thread.
+  source.writerPort().postMessage(null);
+  // Calls that were under way may still be answered; from some call on none is.
+  let refused: unknown;
+  for (let tries = 0; refused === undefined && tries < 10_000; tries += 1) {
+    refused = await Promise.resolve(remote.flush()).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  }
+  expect(refused).toMatchObject({ code: "STORAGE_FAILED" });
+  await expect(remote.flush()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  await expect(async () => storage.flush()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  expect((await failed.promise).message).toContain("writer");
+  await storage.close();
 });
