@@ -63,7 +63,7 @@ async function flipEverywhere(closed: boolean): Promise<Record<string, number>> 
   for (const [path, bytes] of files) {
     for (let offset = 0; offset < bytes.length; offset += 1) {
       const world = newWorld("copy");
-      world.disk.makeDirectory("/data/log");
+      await world.disk.makeDirectory("/data/log");
       for (const [name, content] of files) {
         const file = world.disk.open(name, "create");
         file.write(content, 0);
@@ -107,7 +107,7 @@ describe("damage to the log", () => {
     const [lastPath, lastBytes] = files.at(-1) as [string, Uint8Array];
     for (let size = 0; size < lastBytes.length; size += 1) {
       const world = newWorld("torn-copy");
-      world.disk.makeDirectory("/data/log");
+      await world.disk.makeDirectory("/data/log");
       for (const [name, content] of files) {
         const file = world.disk.open(name, "create");
         file.write(name === lastPath ? content.subarray(0, size) : content, 0);

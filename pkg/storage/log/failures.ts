@@ -6,7 +6,7 @@ export function isFull(error: unknown): boolean {
   return hasCode(error, SPACE_CODES);
 }
 
-export function hasCode(error: unknown, codes: readonly unknown[]): boolean {
+function hasCode(error: unknown, codes: readonly unknown[]): boolean {
   return error instanceof Error && "code" in error && codes.includes(error.code);
 }
 

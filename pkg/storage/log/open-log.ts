@@ -1,9 +1,9 @@
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { NO_POSITION } from "../../base/index.js";
 import { LogError } from "../../replication/ports/index.js";
 import type { FileLock, FileSystem } from "../../runtime/index.js";
 import { type ActiveSegment, beginAlone } from "./active-segment.js";
-import { hasCode, toLogError } from "./failures.js";
+import { toLogError } from "./failures.js";
 import { type Identity, NO_HARD_STATE, recoverLog } from "./recover.js";
 import { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.js";
 
@@ -25,7 +25,6 @@ export async function openSegmentedLog(options: SegmentedLogOptions): Promise<Se
     const newest = walk.segments.at(-1);
     let active: ActiveSegment;
     if (newest === undefined) {
-      await syncAncestors(fileSystem, directory);
       const start = { identity, sequence: 1, base: NO_POSITION, previousBytes: 0, reset: false };
       active = await beginAlone(fileSystem, directory, { ...start, hardState: NO_HARD_STATE });
     } else {
@@ -44,19 +43,6 @@ export async function openSegmentedLog(options: SegmentedLogOptions): Promise<Se
     lock.release();
     if (error instanceof LogError) throw error;
     throw toLogError("the log could not be opened", error);
-  }
-}
-
-/** The folder may be as new as the log; its name must survive a power cut as well (FC-037). */
-async function syncAncestors(fileSystem: FileSystem, directory: string): Promise<void> {
-  for (let path = dirname(resolve(directory)); ; path = dirname(path)) {
-    try {
-      await fileSystem.syncDirectory(path);
-    } catch (error) {
-      // A folder that we may not even read was not made by us.
-      if (!hasCode(error, ["EACCES", "EPERM"])) throw error;
-    }
-    if (path === dirname(path)) return;
   }
 }
 
