@@ -3,7 +3,7 @@ import { invariant } from "../base/index.js";
 import { ReplicationError } from "../replication/index.js";
 import type { Clock } from "../runtime/index.js";
 
-export const ROLES = ["read", "write", "admin"] as const;
+const ROLES = ["read", "write", "admin"] as const;
 /** Each may do what the ones before it may. */
 export type Role = (typeof ROLES)[number];
 
@@ -126,7 +126,7 @@ function parseTokenLine(words: readonly string[], line: number): TokenEntry {
   return { name, role: role as Role, token: SecretDigest.of(token) };
 }
 
-export interface AuthenticationLimits {
+interface AuthenticationLimits {
   /** Failures one source may make at once. */
   readonly failuresMax: number;
   /** Time until one of them is forgiven. */
@@ -135,7 +135,7 @@ export interface AuthenticationLimits {
   readonly sourcesMax: number;
 }
 
-export const AUTHENTICATION_LIMITS: AuthenticationLimits = {
+const AUTHENTICATION_LIMITS: AuthenticationLimits = {
   failuresMax: 10,
   forgiveAfterMs: 6000,
   sourcesMax: 10_000,

@@ -29,15 +29,12 @@ export type {
 } from "../storage/index.js";
 export { Admission } from "./admission.js";
 export {
-  AUTHENTICATION_LIMITS,
-  type AuthenticationLimits,
   type AuthenticationPolicy,
   Authenticator,
   type Credentials,
   type Principal,
   parsePasswordPolicy,
   parseTokens,
-  ROLES,
   type Role,
   SecretDigest,
   type TokenEntry,
@@ -48,16 +45,15 @@ export { parseDurationMs } from "./duration.js";
 export { CHECK_NAMES, type CheckName, type CheckResult, toCheckName } from "./health-checks.js";
 export type { HistoryEntry } from "./history.js";
 export { SERVICE_LIMITS, type ServiceLimits } from "./limits.js";
-export {
-  ADMIN_ACTIONS,
-  type AdminAction,
-  type AdminActions,
-  type ChangesRequest,
-  type ReadAnswer,
-  type ReadOptions,
-  type Service,
-  type ServiceEvent,
-  type VerifyReport,
-  type WriteAnswer,
-  type WriteOptions,
+export type {
+  AdminAction,
+  AdminActions,
+  ChangesRequest,
+  ReadAnswer,
+  ReadOptions,
+  Service,
+  ServiceEvent,
+  VerifyReport,
+  WriteAnswer,
+  WriteOptions,
 } from "./service.js";

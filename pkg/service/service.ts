@@ -74,7 +74,7 @@ export interface VerifyReport {
 }
 
 /** Operator actions that only some modes have. */
-export const ADMIN_ACTIONS = [
+const ADMIN_ACTIONS = [
   "promote",
   "add member",
   "remove member",

@@ -40,6 +40,7 @@ export function addGraphRoutes(app: FastifyInstance, context: HttpContext): void
   addNodeRoutes(app, context);
   addEdgeRoutes(app, context);
   addPageRoutes(app, context);
+  addSummaryRoutes(app, context);
   addBatchRoutes(app, context);
 }
 
@@ -193,6 +194,10 @@ function addPageRoutes(app: FastifyInstance, context: HttpContext): void {
       sendRead(context, reply, found);
     },
   });
+}
+
+function addSummaryRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { service } = context;
   addRoute(app, context, {
     ...reading,
     url: "/counts",

@@ -21,7 +21,8 @@ export class SlowStream {
     this.#response = response;
     this.#timers = timers;
     this.#stallMs = options.stallMs;
-    response.socket?.setTimeout(0);
+    // With a listener of its own, a connection that stands still is not cut by the server.
+    response.on("timeout", () => {});
     response.once("close", () => this.#stop());
     response.on("error", () => this.#stop());
     if (options.heartbeat !== "") this.#beat(options.heartbeatMs, options.heartbeat);
