@@ -96,6 +96,7 @@ export interface Config {
   /** null: made at first start and kept in the data folder. */
   readonly nodeId: string | null;
   readonly dataDir: string;
+  readonly diskReserveBytes: number;
   readonly http: EndpointConfig;
   readonly bolt: EndpointConfig;
   readonly sql: EndpointConfig;
@@ -137,6 +138,7 @@ export function buildConfig(v: Values, derived: Derived): Config {
     mode,
     nodeId: v["cluster.node_id"],
     dataDir: v.data_dir,
+    diskReserveBytes: v.disk_reserve_bytes,
     http: endpoint(v, "http"),
     bolt: endpoint(v, "bolt"),
     sql: endpoint(v, "sql"),

@@ -54,6 +54,11 @@ export const SETTINGS = {
   data_dir: setting(text, "./data", "Folder of the log, the store and the node's identity.", {
     flag: "data-dir",
   }),
+  disk_reserve_bytes: setting(
+    count(0, 1e12),
+    "16777216",
+    "Free space under which writes are refused, before the disk is full.",
+  ),
   auth: setting(auth, "none", "Who may use HTTP, Bolt and SQL: `none` or `user:password`.", {
     secret: true,
   }),

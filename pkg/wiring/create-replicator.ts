@@ -55,6 +55,7 @@ export function createReplicator(
     ...DEFAULT_LIMITS,
     trailingEntries: config.logKeeping.trailingEntries,
     compactionThresholdEntries: config.logKeeping.snapshotThresholdEntries,
+    freeBytesMin: config.diskReserveBytes,
     commitTimeoutMs: config.logKeeping.commitTimeoutMs,
     ...options.limits,
   };

@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs";
+import { closeInOrder, type NodeId } from "../../pkg/base/index.js";
+import type { Config } from "../../pkg/config/index.js";
+import { createHttpServer, type HttpServer } from "../../pkg/frontend/http/index.js";
+import { ReplicationError, type ReplicatorClient } from "../../pkg/replication/index.js";
+import { encodeSnapshot } from "../../pkg/replication/snapshot/index.js";
+import type { FileSystem, Logger } from "../../pkg/runtime/index.js";
+import {
+  type EventLoopDelay,
+  eventLoopDelay,
+  type MetricsJson,
+  mergeMetrics,
+  nodeFileSystem,
+  type PrometheusMetrics,
+  prometheusMetrics,
+  systemClock,
+  systemRandom,
+  systemTimers,
+} from "../../pkg/runtime/node/index.js";
+import {
+  type AuthenticationPolicy,
+  createService,
+  parsePasswordPolicy,
+  parseTokens,
+  type Service,
+} from "../../pkg/service/index.js";
+import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
+import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
+
+/** A whole server, in the order in which its parts depend on each other. */
+export interface RunningServer {
+  readonly nodeId: NodeId;
+  readonly httpUrl: string | null;
+  /** Why the node can no longer serve, once it cannot. */
+  readonly failed: Promise<string>;
+  /** Outside in: clients, replication, storage. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** @throws when a part cannot start; what had started is closed again */
+export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+  const fileSystem = nodeFileSystem();
+  await fileSystem.makeDirectory(config.dataDir);
+  const lock = fileSystem.lock(`${config.dataDir}/LOCK`);
+  const opened: (() => void | PromiseLike<void>)[] = [() => lock.release()];
+  const close = () => closeInOrder([...opened].reverse());
+  try {
+    const wanted = { nodeId: config.nodeId, clusterId: config.cluster.clusterId };
+    const ports = { fileSystem, random: systemRandom };
+    const { nodeId } = await settleIdentity(wanted, config.cluster.dataDir, ports);
+    const lines = logger.child({ node: nodeId, mode: config.mode });
+    const parts = await openParts({ ...config, nodeId }, lines, fileSystem);
+    opened.push(...parts.closing);
+    const httpUrl = await listenHttp(config, parts, lines, opened);
+    await parts.replicator.start();
+    let closing: Promise<void> | undefined;
+    return {
+      nodeId,
+      httpUrl,
+      failed: parts.failed,
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly replicator: ReplicatorClient;
+  readonly service: Service;
+  readonly metrics: PrometheusMetrics;
+  readonly loopDelay: EventLoopDelay;
+  readonly failed: Promise<string>;
+  readonly closing: readonly (() => void | PromiseLike<void>)[];
+}
+
+async function openParts(config: Config, logger: Logger, fileSystem: FileSystem): Promise<Parts> {
+  const metrics = prometheusMetrics();
+  const storage = await openStorage(config, logger);
+  const replicator = createReplicator(config, storage, { logger, metrics });
+  const failed = new Promise<string>((resolve) => {
+    replicator.onEvent((event) => {
+      if (event.kind === "state" && event.state === "failed") resolve(event.reason ?? "unknown");
+    });
+  });
+  const service = createService({
+    replicator,
+    storage,
+    clock: systemClock,
+    timers: systemTimers,
+    logger,
+    metrics,
+    authentication: authenticationOf(config),
+    readLevel: config.cluster.readConsistency,
+    freeBytes: () => fileSystem.freeBytes(config.dataDir),
+    snapshot: () => containedSnapshot(config, storage),
+  });
+  const loopDelay = eventLoopDelay({ resolutionMs: 10 });
+  const closing = [() => loopDelay.stop(), () => replicator.shutdown(), () => service.close()];
+  return { replicator, service, metrics, loopDelay, failed, closing };
+}
+
+function openStorage(config: Config, logger: Logger): Promise<SqliteStorage> {
+  return openSqliteStorage({
+    path: databaseFile(config),
+    threads: config.cluster.threads,
+    clusterId: config.cluster.clusterId,
+    timers: systemTimers,
+    logger,
+  });
+}
+
+/** The storage's copy in its container, so that whoever keeps it can tell that it is whole. */
+async function containedSnapshot(config: Config, storage: SqliteStorage) {
+  const reader = await storage.snapshot();
+  const manifest = {
+    clusterId: config.cluster.clusterId,
+    nodeId: config.nodeId ?? "",
+    position: reader.position,
+    createdAt: systemClock.wallMs(),
+    storage: "sqlite",
+  };
+  return {
+    ...reader,
+    chunks: () => encodeSnapshot(manifest, reader.chunks()),
+    close: () => reader.close(),
+  };
+}
+
+function authenticationOf(config: Config): AuthenticationPolicy {
+  if (config.authTokensFile !== null) {
+    return parseTokens(readFileSync(config.authTokensFile, "utf8"));
+  }
+  return config.auth.kind === "none"
+    ? { kind: "none" }
+    : parsePasswordPolicy(`${config.auth.user}:${config.auth.password.reveal()}`);
+}
+
+async function listenHttp(
+  config: Config,
+  parts: Parts,
+  logger: Logger,
+  opened: (() => void | PromiseLike<void>)[],
+): Promise<string | null> {
+  if (!config.http.enabled) return null;
+  const server: HttpServer = await createHttpServer({
+    service: parts.service,
+    address: config.http.address,
+    timers: systemTimers,
+    logger,
+    metricsText: () => metricsText(parts),
+  });
+  const { host, port } = await server.listen().catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "EADDRINUSE" && cause.code !== "EACCES" && cause.code !== "EADDRNOTAVAIL")
+      throw cause;
+    throw new ReplicationError("INVALID", `HTTP cannot listen: ${cause.message}`, {
+      field: "NORNICDB_HTTP_ADDR",
+      hint: "choose another address, or port 0 for a free one",
+    });
+  });
+  opened.push(() => server.close());
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** This thread's metrics and those of the replication thread, with the delay of both loops. */
+async function metricsText({ metrics, replicator, loopDelay }: Parts): Promise<string> {
+  const delay = metrics.gauge(
+    "nornicdb_event_loop_delay_seconds",
+    "How late the event loop of a thread was since the last scrape.",
+    ["thread", "quantile"],
+  );
+  const thread = (await replicator.metrics().catch(() => undefined)) as
+    | { registry?: MetricsJson; loopDelay?: ReturnType<EventLoopDelay["read"]> }
+    | undefined;
+  const delays = { main: loopDelay.read(), replication: thread?.loopDelay };
+  for (const [name, summary] of Object.entries(delays)) {
+    if (summary === undefined) continue;
+    delay.set(summary.p50Ms / 1000, { thread: name, quantile: "0.5" });
+    delay.set(summary.p99Ms / 1000, { thread: name, quantile: "0.99" });
+    delay.set(summary.maxMs / 1000, { thread: name, quantile: "1" });
+  }
+  loopDelay.reset();
+  return mergeMetrics([await metrics.json(), ...(thread?.registry ? [thread.registry] : [])]);
+}
