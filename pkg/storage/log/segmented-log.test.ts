@@ -31,9 +31,13 @@ describe("durability", () => {
     const log = await openLog(newWorld(1));
     log.append(some(1, 1));
     const first = log.sync();
+    await Promise.resolve();
+    log.append(some(2, 2));
     const second = log.sync();
-    expect(second).toBe(first);
+    expect(second).not.toBe(first);
+    expect(log.sync()).toBe(second);
     expect(await first).toBe(1);
+    expect(await second).toBe(3);
   });
 
   test("LG-3 a failed sync rejects every waiter and ends the log (FC-035) (FC-043)", async () => {
