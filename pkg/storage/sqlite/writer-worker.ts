@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { invariant, type Position } from "../../base/index.js";
 import type { Digest, Entry, SnapshotReader, StateMachine } from "../../replication/ports/index.js";
@@ -80,9 +81,18 @@ async function takeSnapshot(): Promise<SnapshotReader> {
 
 async function restore(chunks: AsyncIterable<Uint8Array>): Promise<Position> {
   const file = restorePath(path);
-  await receiveSnapshot(chunks, file);
-  checkSnapshot(file, identity);
-  // Every other connection lets go first: only then is the -wal file emptied and removed.
+  try {
+    await receiveSnapshot(chunks, file);
+    checkSnapshot(file, identity);
+    await install(file);
+  } finally {
+    rmSync(file, { force: true });
+  }
+  return opened().applied;
+}
+
+/** Every other connection lets go first: only then is the -wal file emptied and removed. */
+async function install(file: string): Promise<void> {
   await owner.call("suspend", []);
   try {
     await opened().close({ discard: true });
@@ -94,7 +104,6 @@ async function restore(chunks: AsyncIterable<Uint8Array>): Promise<Position> {
       await owner.call("resume", [opened().applied]);
     }
   }
-  return opened().applied;
 }
 
 serveCalls(data.control, {
