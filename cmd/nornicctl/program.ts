@@ -1,0 +1,162 @@
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { EXIT, type ExitCode } from "../exit-codes.js";
+import type { Answer } from "./answer.js";
+import { Client, type ClientOptions } from "./client.js";
+import { configCheck, configShow } from "./config-verbs.js";
+import { Failure, toFailure } from "./failure.js";
+import type { Io } from "./io.js";
+import { foldersOf, loadSettings, type SettingsOptions } from "./settings.js";
+import { snapshotInfo } from "./snapshot-file.js";
+import { snapshotRestore } from "./snapshot-restore.js";
+import { snapshotSave } from "./snapshot-save.js";
+import { history, lag, status, verify } from "./verbs.js";
+import { walCut, walInfo, walVerify } from "./wal-verbs.js";
+
+type Globals = ClientOptions & { readonly json?: boolean };
+type Say = (answer: Answer) => void;
+
+/**
+ * Runs one command line.
+ * @param args - without the names of node and of the program
+ * @returns the exit code; everything has been said by then
+ */
+export async function runProgram(args: readonly string[], io: Io): Promise<ExitCode> {
+  const json = args.includes("--json");
+  let exit: ExitCode = EXIT.ok;
+  const say: Say = (answer) => {
+    io.out(json ? `${JSON.stringify(answer.json)}\n` : answer.text);
+    exit = answer.exit;
+  };
+  try {
+    await buildProgram(io, say).parseAsync([...args], { from: "user" });
+    return exit;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    const failure = error instanceof CommanderError ? usage(error) : toFailure(error);
+    io.err(json ? failureJson(failure) : failureText(failure));
+    return failure.exit;
+  }
+}
+
+function failureText({ code, message, next }: Failure): string {
+  return `${code}: ${message}\nnext: ${next}\n`;
+}
+
+function failureJson({ code, message, next, exit }: Failure): string {
+  return `${JSON.stringify({ error: { code, cause: message, next, exit } })}\n`;
+}
+
+function usage(error: CommanderError): Failure {
+  const help = error.code === "commander.help";
+  const message = help ? "a verb is missing" : error.message.replace(/^error: /, "");
+  return new Failure(EXIT.usage, "USAGE", message, "nornicctl --help", { cause: error });
+}
+
+function buildProgram(io: Io, say: Say): Command {
+  const program = new Command("nornicctl")
+    .description("Asks, checks, saves and restores a node of the graph store.")
+    .option("--endpoint <url[,url]>", "HTTP address of the node; the first that answers counts")
+    .option("--token <token>", "bearer token, or user:password")
+    .option("--json", "one JSON document instead of text")
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      outputError: () => {},
+    })
+    .exitOverride();
+  addNodeVerbs(program, io, say);
+  addWalVerbs(program, io, say);
+  addSnapshotVerbs(program, io, say);
+  addConfigVerbs(program, io, say);
+  return program;
+}
+
+const clientOf = (command: Command, io: Io) =>
+  new Client(command.optsWithGlobals<Globals>(), io.env);
+
+function count(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("A whole number is needed.");
+  return Number(text);
+}
+
+function addNodeVerbs(program: Command, io: Io, say: Say): void {
+  program
+    .command("status")
+    .description("role, log and members of the node; exit 2 when it is not well")
+    .action(async (_options, command: Command) => say(await status(clientOf(command, io))));
+  program
+    .command("lag")
+    .description("how far the node and its peers are behind")
+    .option("--max <entries>", "exit 2 when one is further behind", count)
+    .action(async (options: { max?: number }, command: Command) =>
+      say(await lag(clientOf(command, io), options.max)),
+    );
+  program
+    .command("history")
+    .description("what happened to the node since it started")
+    .option("--limit <events>", "only the last ones", count)
+    .action(async (options: { limit?: number }, command: Command) =>
+      say(await history(clientOf(command, io), options.limit)),
+    );
+  program
+    .command("verify")
+    .description("compares what is stored with what was applied; exit 2 when they differ")
+    .action(async (_options, command: Command) => say(await verify(clientOf(command, io))));
+}
+
+/** Options of verbs that work on the files of a stopped node. */
+function withSettings(command: Command): Command {
+  return command
+    .option("--config <file>", "YAML file with the node's settings (NORNICDB_CONFIG)")
+    .option("--data-dir <folder>", "the node's data directory (NORNICDB_DATA_DIR)");
+}
+
+function addWalVerbs(program: Command, io: Io, say: Say): void {
+  const wal = program.command("wal").description("the log of a stopped node");
+  const folders = (options: SettingsOptions) => foldersOf(loadSettings(options, io));
+  withSettings(wal.command("info"))
+    .description("its ends, its hard state and its segments")
+    .action((options: SettingsOptions) => say(walInfo(folders(options), io)));
+  withSettings(wal.command("verify"))
+    .description("checks every record; exit 2 when the log is damaged")
+    .option("--cut <segment:byte>", "cut the log there first; what is cut is kept beside it")
+    .action(async (options: SettingsOptions & { cut?: string }) => {
+      const place = folders(options);
+      say(options.cut === undefined ? walVerify(place, io) : await walCut(place, options.cut, io));
+    });
+}
+
+function addSnapshotVerbs(program: Command, io: Io, say: Say): void {
+  const snapshot = program.command("snapshot").description("copies of everything");
+  snapshot
+    .command("save")
+    .description("saves one of the running node")
+    .argument("<file>")
+    .action(async (file: string, _options, command: Command) =>
+      say(await snapshotSave(clientOf(command, io), file, io)),
+    );
+  snapshot
+    .command("info")
+    .description("checks one to its last byte and tells what it is of")
+    .argument("<file>")
+    .action(async (file: string) => say(await snapshotInfo(file, io)));
+  withSettings(snapshot.command("restore"))
+    .description("makes the data directory of a stopped node hold what one holds")
+    .argument("<file>")
+    .option("--force", "also over data, which is put aside")
+    .action(async (file: string, options: SettingsOptions & { force?: boolean }) => {
+      const loaded = loadSettings(options, io);
+      say(await snapshotRestore({ file, loaded, force: options.force === true }, io));
+    });
+}
+
+function addConfigVerbs(program: Command, io: Io, say: Say): void {
+  const config = program.command("config").description("what nornicd would be told here");
+  withSettings(config.command("show"))
+    .description("prints the settings in force as YAML")
+    .option("--origin", "with where each value comes from")
+    .action((options: SettingsOptions & { origin?: boolean }) => say(configShow(options, io)));
+  withSettings(config.command("check"))
+    .description("checks the settings and says all that is wrong")
+    .action((options: SettingsOptions) => say(configCheck(options, io)));
+}

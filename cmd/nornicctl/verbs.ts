@@ -1,0 +1,135 @@
+import { EXIT } from "../exit-codes.js";
+import { type Answer, bytesText, table, timeText } from "./answer.js";
+import { type Client, type Json, SLOW_ANSWER_MS_MAX } from "./client.js";
+import { Failure } from "./failure.js";
+
+const object = (value: unknown): Json => Object(value) as Json;
+const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? value.map(object) : []);
+
+/** A value as a person reads it; what the node does not say is a dash. */
+function show(value: unknown): string {
+  if (value === undefined || value === null) return "-";
+  return typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
+}
+
+/** The node that answers: its role, its log, the members it knows. Exit 2 when it is not well. */
+export async function status(client: Client): Promise<Answer> {
+  const health = await client.json("/health", { alsoOk: [503] });
+  if (typeof health.status !== "string") throw unexpected(client, "/health");
+  const cluster = await client.json("/cluster/status");
+  const log = await client.json("/admin/raft/state");
+  const storage = await client.json("/admin/wal/position");
+  const well = health.status === "ok";
+  const own = object(health.replication);
+  const facts = [
+    ["node", show(own.node_id)],
+    ["cluster", show(cluster.cluster_id)],
+    ["mode", show(own.mode)],
+    ["role", show(own.role)],
+    ["state", own.reason ? `${show(own.state)}: ${show(own.reason)}` : show(own.state)],
+    ["healthy", show(well)],
+    ["leader", leaderText(object(cluster.leader))],
+    ["term", show(own.term)],
+    ["log", `${show(log.first_index)}..${show(log.last_index)}, ${sizeText(log.log_bytes)}`],
+    ["durable", show(log.durable_index)],
+    ["committed", show(log.commit_index)],
+    ["applied", show(object(storage.applied).index)],
+    ["stored", show(object(storage.storage_durable).index)],
+    ["pending", show(log.pending_proposals)],
+    ["lag", `${show(own.lag_entries)} entries, ${show(own.lag_ms)} ms`],
+  ];
+  const members = list(cluster.members);
+  const rows = members.map((one) =>
+    [one.id, one.address, one.role, one.healthy, one.match_index, one.lag].map(show),
+  );
+  const head = ["member", "address", "role", "healthy", "has", "lag"];
+  return {
+    exit: well ? EXIT.ok : EXIT.problemFound,
+    json: { endpoint: client.endpoint, healthy: well, health: own, cluster, log, storage },
+    text: `${table(facts)}${members.length > 1 ? `\n${table([head, ...rows])}` : ""}`,
+  };
+}
+
+function leaderText({ id, address }: Json): string {
+  if (id === undefined) return "none";
+  return address ? `${show(id)} at ${show(address)}` : show(id);
+}
+
+function sizeText(bytes: unknown): string {
+  return typeof bytes === "number" ? bytesText(bytes) : show(bytes);
+}
+
+/** How far this node and its peers are behind; exit 2 when one is further than `max`. */
+export async function lag(client: Client, max: number | undefined): Promise<Answer> {
+  const body = await client.json("/admin/replication/lag");
+  if (typeof body.lag_entries !== "number") throw unexpected(client, "/admin/replication/lag");
+  const peers = list(body.peers);
+  const rows = [
+    ["node", "entries", "ms"],
+    ["this node", show(body.lag_entries), show(body.lag_ms)],
+    ...peers.map(({ id, lag_entries }) => [show(id), show(lag_entries), "-"]),
+  ];
+  const worst = Math.max(
+    body.lag_entries,
+    ...peers.map(({ lag_entries }) => (typeof lag_entries === "number" ? lag_entries : Infinity)),
+  );
+  const behind = max !== undefined && worst > max;
+  return {
+    exit: behind ? EXIT.problemFound : EXIT.ok,
+    json: { endpoint: client.endpoint, ...body },
+    text: table(rows) + (behind ? `further behind than ${max} entries\n` : ""),
+  };
+}
+
+/** What happened to the node since it started, oldest first. */
+export async function history(client: Client, limit: number | undefined): Promise<Answer> {
+  const body = await client.json("/admin/history");
+  if (!Array.isArray(body.events)) throw unexpected(client, "/admin/history");
+  const all = list(body.events);
+  const events = limit === undefined ? all : all.slice(Math.max(0, all.length - limit));
+  const rows = events.map((event) => [
+    show(event.sequence),
+    typeof event.at === "number" ? timeText(event.at) : "-",
+    show(event.kind),
+    eventText(event),
+  ]);
+  return {
+    exit: EXIT.ok,
+    json: { endpoint: client.endpoint, events },
+    text: rows.length === 0 ? "nothing has happened yet\n" : table(rows),
+  };
+}
+
+function eventText({ sequence: _sequence, at: _at, kind: _kind, ...facts }: Json): string {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}=${show(value)}`)
+    .join(" ");
+}
+
+/** Whether what is stored is what was applied; exit 2 when it is not. */
+export async function verify(client: Client): Promise<Answer> {
+  const ask = { method: "POST", answerMsMax: SLOW_ANSWER_MS_MAX } as const;
+  const body = await client.json("/admin/verify", ask);
+  if (typeof body.equal !== "boolean") throw unexpected(client, "/admin/verify");
+  const at = `at index ${show(object(body.position).index)}`;
+  const differing = Array.isArray(body.differing) ? body.differing.length : 0;
+  const text = body.equal
+    ? `equal ${at}: every stored row is what was applied\n`
+    : `different ${at}: ${differing} of ${show(body.shards)} shards are not what was applied\n` +
+      "next: stop this node, keep a copy of its data directory, and restore a snapshot\n";
+  return {
+    exit: body.equal ? EXIT.ok : EXIT.problemFound,
+    json: { endpoint: client.endpoint, ...body },
+    text,
+  };
+}
+
+function unexpected(client: Client, path: string): Failure {
+  return new Failure(
+    EXIT.failed,
+    "NOT_OURS",
+    `${client.endpoint} answered ${path} with something that is not ours`,
+    "check that --endpoint names the HTTP address of a node of this version",
+  );
+}
