@@ -23,6 +23,7 @@ export {
   type MemoryStorage,
   type MemoryStorageOptions,
 } from "./memory/memory-storage.js";
+export { sqliteVersion } from "./sqlite/connection.js";
 export { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
 export type { SqliteStorage, SqliteStorageOptions } from "./sqlite/sqlite-storage.js";
 export type { Storage } from "./storage.js";

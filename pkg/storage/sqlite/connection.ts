@@ -48,6 +48,18 @@ export function openConnection(path: string, mode: "write" | "read"): Connection
   }
 }
 
+/** @throws StateMachineError `STORAGE_FAILED` when it is too old, the loader's error when it is not there */
+export function sqliteVersion(): string {
+  const connection = new Database(":memory:");
+  try {
+    const version = connection.prepare("SELECT sqlite_version()").pluck().get() as string;
+    checkSqliteVersion(version);
+    return version;
+  } finally {
+    connection.close();
+  }
+}
+
 /** @throws StateMachineError `STORAGE_FAILED` for one that may corrupt a shared WAL file */
 export function checkSqliteVersion(version: string): void {
   const parts = version.split(".").map(Number);
