@@ -22,6 +22,12 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("");
 }
 
+/** A stretch of the log in words. */
+export function rangeText(first: unknown, last: unknown): string {
+  if (typeof first !== "number" || typeof last !== "number") return "-";
+  return last < first ? `none after ${last}` : `${first}..${last}`;
+}
+
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 
 export function bytesText(bytes: number): string {

@@ -3,6 +3,7 @@ import { EXIT, type ExitCode } from "../exit-codes.js";
 import type { Answer } from "./answer.js";
 import { Client, type ClientOptions } from "./client.js";
 import { configCheck, configShow } from "./config-verbs.js";
+import { doctor } from "./doctor.js";
 import { Failure, toFailure } from "./failure.js";
 import type { Io } from "./io.js";
 import { foldersOf, loadSettings, type SettingsOptions } from "./settings.js";
@@ -159,4 +160,7 @@ function addConfigVerbs(program: Command, io: Io, say: Say): void {
   withSettings(config.command("check"))
     .description("checks the settings and says all that is wrong")
     .action((options: SettingsOptions) => say(configCheck(options, io)));
+  withSettings(program.command("doctor"))
+    .description("checks settings, machine, disk, log and ports; exit 2 when something fails")
+    .action(async (options: SettingsOptions) => say(await doctor(options, io)));
 }

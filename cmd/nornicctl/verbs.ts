@@ -1,5 +1,5 @@
 import { EXIT } from "../exit-codes.js";
-import { type Answer, bytesText, table, timeText } from "./answer.js";
+import { type Answer, bytesText, rangeText, table, timeText } from "./answer.js";
 import { type Client, type Json, SLOW_ANSWER_MS_MAX } from "./client.js";
 import { Failure } from "./failure.js";
 
@@ -30,7 +30,7 @@ export async function status(client: Client): Promise<Answer> {
     ["healthy", show(well)],
     ["leader", leaderText(object(cluster.leader))],
     ["term", show(own.term)],
-    ["log", `${show(log.first_index)}..${show(log.last_index)}, ${sizeText(log.log_bytes)}`],
+    ["log", `${rangeText(log.first_index, log.last_index)}, ${sizeText(log.log_bytes)}`],
     ["durable", show(log.durable_index)],
     ["committed", show(log.commit_index)],
     ["applied", show(object(storage.applied).index)],

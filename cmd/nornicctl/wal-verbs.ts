@@ -2,7 +2,7 @@ import { nodeFileSystem } from "../../pkg/runtime/node/index.js";
 import { cutLog, type LogInfo, verifyLog } from "../../pkg/storage/log/index.js";
 import { type DataFolders, logFolder } from "../../pkg/wiring/index.js";
 import { EXIT } from "../exit-codes.js";
-import { type Answer, bytesText, table } from "./answer.js";
+import { type Answer, bytesText, rangeText, table } from "./answer.js";
 import { Failure } from "./failure.js";
 import type { Io } from "./io.js";
 
@@ -90,7 +90,7 @@ function facts(folders: DataFolders, info: LogInfo): string[][] {
     ["directory", logFolder(folders)],
     ["cluster", info.clusterId ?? "-"],
     ["state", info.state],
-    ["entries", `${info.firstIndex}..${last.index}`],
+    ["entries", rangeText(info.firstIndex, last.index)],
     ["last term", String(last.term)],
     ["term", String(hardState.term)],
     ["committed", String(hardState.commit)],
