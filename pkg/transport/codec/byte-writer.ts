@@ -15,13 +15,15 @@ export function quote(text: string): string {
   });
 }
 
+const LOOP_LENGTH_MAX = 64;
+
 /** A growing piece of memory with a cursor, for one frame or several in a row. */
 export class ByteWriter {
   #buffer: Buffer;
   #at = 0;
 
   constructor(bytes: number) {
-    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#buffer = Buffer.allocUnsafe(bytes);
   }
 
   get length(): number {
@@ -31,7 +33,7 @@ export class ByteWriter {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2));
     this.#buffer.copy(grown, 0, 0, this.#at);
     this.#buffer = grown;
   }
@@ -41,30 +43,26 @@ export class ByteWriter {
     this.#at += bytes;
   }
 
-  ascii(text: string): void {
-    const length = text.length;
-    this.#reserve(length);
-    if (length > 48) {
-      this.#buffer.write(text, this.#at, "latin1");
-      this.#at += length;
-      return;
+  /** Short texts are ASCII nearly always, and then a loop is the quickest. */
+  text(text: string): void {
+    const isShort = text.length <= LOOP_LENGTH_MAX;
+    this.#reserve(isShort ? text.length * 3 : Buffer.byteLength(text));
+    if (!isShort || !this.#ascii(text)) {
+      this.#at += this.#buffer.write(text, this.#at, "utf8");
     }
+  }
+
+  /** @returns false, with nothing written, when a character is not ASCII */
+  #ascii(text: string): boolean {
     const buffer = this.#buffer;
     let at = this.#at;
-    for (let i = 0; i < length; i++) buffer[at++] = text.charCodeAt(i);
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) return false;
+      buffer[at++] = code;
+    }
     this.#at = at;
-  }
-
-  count(value: number): void {
-    if (value < 10) {
-      this.#reserve(1);
-      this.#buffer[this.#at++] = 0x30 + value;
-    } else this.ascii(String(value));
-  }
-
-  utf8(text: string): void {
-    this.#reserve(text.length * 3);
-    this.#at += this.#buffer.write(text, this.#at, "utf8");
+    return true;
   }
 
   bytes(source: Uint8Array): void {

@@ -3,6 +3,7 @@ import type { PeerPayload } from "../../replication/ports/index.js";
 import { ascii, ByteCursor } from "./byte-cursor.js";
 import { type ByteWriter, quote } from "./byte-writer.js";
 import { CodecError } from "./codec-error.js";
+import { MessageType } from "./codes.js";
 import { canonicalCommand, skipCanonicalCommand } from "./command.js";
 import type { ExactValue } from "./exact-json.js";
 import type { AppendEntries, LogEntry, WALBatch, WALEntry } from "./messages.js";
@@ -18,6 +19,8 @@ import {
   writeExtra,
 } from "./schema.js";
 
+/** What stands around a command in a batch, seldom more. */
+const ENTRY_FRAME_BYTES = 80;
 const NULL = ascii("null");
 const TERM = ascii('{"term":');
 const LEADER_ID = ascii(',"leader_id":');
@@ -180,9 +183,25 @@ function toWALEntry(value: ExactValue, integers: Integers): WALEntry {
 }
 
 function writeCommand(writer: ByteWriter, command: unknown, where: string): void {
-  if (command === null) writer.ascii("null");
+  if (command === null) writer.text("null");
   else if (command instanceof Uint8Array && command.length > 0) writer.bytes(command);
   else throw new CodecError("UNENCODABLE", `${where} must be bytes or null`, where);
+}
+
+/** @returns about as many bytes as the entries of a message take, 0 for messages without any */
+export function entryBytes(type: number, payload: PeerPayload | undefined): number {
+  const items =
+    type === MessageType.walBatch
+      ? (payload as WALBatch)
+      : type === MessageType.appendEntries
+        ? (payload as AppendEntries | null)?.entries
+        : undefined;
+  if (!Array.isArray(items)) return 0;
+  let bytes = 0;
+  for (const item of items as readonly (Partial<LogEntry & WALEntry> | null)[]) {
+    bytes += ENTRY_FRAME_BYTES + ((item?.command ?? item?.Command)?.length ?? 0);
+  }
+  return bytes;
 }
 
 function writeItems<T>(
@@ -192,59 +211,59 @@ function writeItems<T>(
   writeItem: (item: T) => void,
 ): void {
   if (items === null) {
-    writer.ascii("null");
+    writer.text("null");
     return;
   }
   if (!Array.isArray(items))
     throw new CodecError("UNENCODABLE", `${where} must be an array`, where);
   let before = "[";
   for (const item of items as readonly (T | null)[]) {
-    writer.ascii(before);
+    writer.text(before);
     before = ",";
-    if (item === null) writer.ascii("null");
+    if (item === null) writer.text("null");
     else writeItem(item);
   }
-  writer.ascii(items.length === 0 ? "[]" : "]");
+  writer.text(items.length === 0 ? "[]" : "]");
 }
 
 /** @throws CodecError `UNENCODABLE` naming the field */
 export function writeAppendEntries(writer: ByteWriter, payload: PeerPayload): void {
   if (payload === null) {
-    writer.ascii("null");
+    writer.text("null");
     return;
   }
   const message = payload as AppendEntries;
   const at = "appendEntries";
-  writer.ascii(`{"term":${countText(message.term, `${at}.term`)},"leader_id":`);
-  writer.utf8(
+  writer.text(`{"term":${countText(message.term, `${at}.term`)},"leader_id":`);
+  writer.text(
     `${quote(String(message.leader_id))},"leader_addr":${quote(String(message.leader_addr))}`,
   );
-  writer.ascii(`,"prev_log_index":${countText(message.prev_log_index, `${at}.prev_log_index`)}`);
-  writer.ascii(`,"prev_log_term":${countText(message.prev_log_term, `${at}.prev_log_term`)}`);
-  writer.ascii(',"entries":');
+  writer.text(`,"prev_log_index":${countText(message.prev_log_index, `${at}.prev_log_index`)}`);
+  writer.text(`,"prev_log_term":${countText(message.prev_log_term, `${at}.prev_log_term`)}`);
+  writer.text(',"entries":');
   writeItems<LogEntry>(writer, message.entries, `${at}.entries`, (entry) => {
-    writer.ascii(`{"index":${countText(entry.index, `${at}.entries.index`)}`);
-    writer.ascii(`,"term":${countText(entry.term, `${at}.entries.term`)}`);
-    if (entry.kind !== undefined) writer.utf8(`,"kind":${quote(entry.kind)}`);
-    writer.ascii(',"command":');
+    const index = countText(entry.index, `${at}.entries.index`);
+    const term = countText(entry.term, `${at}.entries.term`);
+    const kind = entry.kind === undefined ? "" : `,"kind":${quote(entry.kind)}`;
+    writer.text(`{"index":${index},"term":${term}${kind},"command":`);
     writeCommand(writer, entry.command, `${at}.entries.command`);
-    writer.ascii("}");
+    writer.text("}");
   });
-  writer.ascii(`,"leader_commit":${countText(message.leader_commit, `${at}.leader_commit`)}`);
+  writer.text(`,"leader_commit":${countText(message.leader_commit, `${at}.leader_commit`)}`);
   writeExtra(writer, message.x as JsonValue | undefined);
-  writer.ascii("}");
+  writer.text("}");
 }
 
 /** @throws CodecError `UNENCODABLE` naming the field */
 export function writeWALBatch(writer: ByteWriter, payload: PeerPayload): void {
   const at = "walBatch";
   writeItems<WALEntry>(writer, payload as WALBatch, at, (entry) => {
-    writer.ascii(`{"Position":${countText(entry.Position, `${at}.Position`)}`);
-    writer.ascii(`,"Timestamp":${nanosecondsText(entry.Timestamp, `${at}.Timestamp`)}`);
-    if (entry.Term !== undefined) writer.ascii(`,"Term":${countText(entry.Term, `${at}.Term`)}`);
-    if (entry.Kind !== undefined) writer.utf8(`,"Kind":${quote(entry.Kind)}`);
-    writer.ascii(',"Command":');
+    const position = countText(entry.Position, `${at}.Position`);
+    const time = nanosecondsText(entry.Timestamp, `${at}.Timestamp`);
+    const term = entry.Term === undefined ? "" : `,"Term":${countText(entry.Term, `${at}.Term`)}`;
+    const kind = entry.Kind === undefined ? "" : `,"Kind":${quote(entry.Kind)}`;
+    writer.text(`{"Position":${position},"Timestamp":${time}${term}${kind},"Command":`);
     writeCommand(writer, entry.Command, `${at}.Command`);
-    writer.ascii("}");
+    writer.text("}");
   });
 }

@@ -1,11 +1,12 @@
 import type { JsonValue } from "../../base/index.js";
 import type { PeerPayload } from "../../replication/ports/index.js";
-import { FRAME_HEADER_BYTES } from "../frame/frame-parser.js";
+import { FRAME_HEADER_BYTES, writeFrameHeader } from "../frame/frame-parser.js";
 import { ascii, ByteCursor } from "./byte-cursor.js";
 import { ByteWriter, quote } from "./byte-writer.js";
 import { CodecError } from "./codec-error.js";
 import { MessageType, messageName, NORNICDB_TYPE_MAX, TYPE_MAX } from "./codes.js";
 import {
+  entryBytes,
   scanAppendEntries,
   scanWALBatch,
   toAppendEntries,
@@ -122,27 +123,29 @@ function slowPayload(type: number, value: ExactValue, integers: Integers): PeerP
 }
 
 /**
- * One frame body with room for the frame's length before it and `reserveBytes` after it, so that
- * what is added there needs no copy.
+ * One frame, with `room` bytes around it, so that what is added there needs no copy.
  * @throws CodecError `UNENCODABLE` naming the field
  */
-export function encodeFrame(message: Envelope, reserveBytes = 0): Buffer {
+export function encodeFrame(message: Envelope, room = { before: 0, after: 0 }): Buffer {
   const { type, payload } = message;
   if (!Number.isInteger(type) || type < 0 || type > TYPE_MAX) {
     throw new CodecError("UNENCODABLE", `a message type is 0 to ${TYPE_MAX}`, "t");
   }
-  const writer = new ByteWriter(WRITER_BYTES);
-  writer.skip(FRAME_HEADER_BYTES);
-  writer.ascii(`{"t":${type}`);
-  if (message.nodeId !== undefined) writer.utf8(`,"n":${quote(message.nodeId)}`);
-  if (message.id !== undefined) writer.ascii(`,"i":${message.id}`);
+  const writer = new ByteWriter(WRITER_BYTES + entryBytes(type, payload));
+  writer.skip(room.before + FRAME_HEADER_BYTES);
+  writer.text(`{"t":${type}`);
+  if (message.nodeId !== undefined) writer.text(`,"n":${quote(message.nodeId)}`);
+  if (message.id !== undefined) writer.text(`,"i":${message.id}`);
   if (payload !== undefined) {
-    writer.ascii(',"p":');
+    writer.text(',"p":');
     writePayload(writer, type, payload);
   }
-  writer.ascii("}");
-  writer.skip(reserveBytes);
-  return writer.done();
+  writer.text("}");
+  const bodyBytes = writer.length - room.before - FRAME_HEADER_BYTES;
+  writer.skip(room.after);
+  const frame = writer.done();
+  writeFrameHeader(frame.subarray(room.before), bodyBytes);
+  return frame;
 }
 
 function writePayload(writer: ByteWriter, type: number, payload: PeerPayload): void {
@@ -152,8 +155,8 @@ function writePayload(writer: ByteWriter, type: number, payload: PeerPayload): v
   else {
     const text = openText(type, payload as JsonValue);
     if (type <= NORNICDB_TYPE_MAX && /[<>&]/.test(text))
-      writer.utf8(text.replace(/[<>&]/g, goEscape));
-    else writer.utf8(text);
+      writer.text(text.replace(/[<>&]/g, goEscape));
+    else writer.text(text);
   }
 }
 

@@ -137,7 +137,7 @@ export function fromSchema(type: number, value: ExactValue, integers: Integers):
 /** @throws CodecError `UNENCODABLE` naming the message and the field */
 export function writeSchema(writer: ByteWriter, type: number, payload: PeerPayload): void {
   if (payload === null) {
-    writer.ascii("null");
+    writer.text("null");
     return;
   }
   const name = messageName(type);
@@ -149,17 +149,17 @@ export function writeSchema(writer: ByteWriter, type: number, payload: PeerPaylo
   for (const field of SCHEMAS.get(type) ?? []) {
     const value = message[field.name];
     if (field.optional && value === undefined) continue;
-    writer.ascii(`${before}"${field.name}":`);
+    writer.text(`${before}"${field.name}":`);
     before = ",";
-    if (field.kind === "text") writer.utf8(quote(checkText(value, `${name}.${field.name}`)));
-    else writer.ascii(plainText(field.kind, value, `${name}.${field.name}`));
+    if (field.kind === "text") writer.text(quote(checkText(value, `${name}.${field.name}`)));
+    else writer.text(plainText(field.kind, value, `${name}.${field.name}`));
   }
   writeExtra(writer, message.x);
-  writer.ascii("}");
+  writer.text("}");
 }
 
 export function writeExtra(writer: ByteWriter, extra: PeerPayload | undefined): void {
-  if (extra !== undefined) writer.utf8(`,"x":${JSON.stringify(extra as JsonValue)}`);
+  if (extra !== undefined) writer.text(`,"x":${JSON.stringify(extra as JsonValue)}`);
 }
 
 function checkText(value: PeerPayload | undefined, where: string): string {

@@ -1,10 +1,11 @@
 import { type RequestHandler, TransportError } from "../../replication/ports/index.js";
 import type { Cancel, Listener, Stream } from "../../runtime/index.js";
 import { hostOf } from "./address.js";
-import type { TransportContext } from "./context.js";
+import type { RejectReason, TransportContext } from "./context.js";
 import { acceptHandshake } from "./handshake.js";
 import { Inbound } from "./inbound.js";
 import { Link } from "./link.js";
+import { Places } from "./places.js";
 
 /** Listens, checks who comes in, and keeps the newest connection of each peer and lane. */
 export class Acceptor {
@@ -13,7 +14,7 @@ export class Acceptor {
   #listener: Listener | undefined;
   readonly #links = new Set<Link>();
   readonly #linksOf = new Map<string, number>();
-  readonly #newest = new Map<string, Inbound>();
+  readonly #places = new Places();
   readonly #failures = new Map<string, number>();
   #forgetFailures: Cancel | undefined;
   #closed = false;
@@ -23,24 +24,25 @@ export class Acceptor {
     this.#handler = handler;
   }
 
+  /** Again after the first time: at the same address, with the context's certificates. */
   async listen(): Promise<{ readonly host: string; readonly port: number }> {
     const { network, listen } = this.#context.options;
-    this.#listener = await this.#listenAt(network, this.#listener?.address ?? listen);
-    return this.#listener.address;
-  }
-
-  #listenAt(network: TransportContext["options"]["network"], at: { host: string; port: number }) {
     const options = {
       tls: this.#context.tls,
       handshakeTimeoutMs: this.#context.limits.handshakeTimeoutMs,
       onRefused: (reason: string, remote: string) => this.#context.rejected("tls", remote, reason),
     };
-    return network.listen(at, options, (stream) => this.#onStream(stream));
+    const at = this.#listener?.address ?? listen;
+    const listener = await network.listen(at, options, (stream) => this.#onStream(stream));
+    this.#listener = listener;
+    if (!this.#closed) return listener.address;
+    await listener.close();
+    throw new TransportError("DISCONNECTED", "closed before it listened");
   }
 
-  /** Listens anew on the same port with the context's certificates; open connections stay. */
+  /** Listens anew on the same port; open connections stay. */
   async renewTls(): Promise<void> {
-    if (this.#listener === undefined) return;
+    if (this.#listener === undefined || this.#closed) return;
     await this.#listener.close();
     await this.listen();
   }
@@ -56,11 +58,12 @@ export class Acceptor {
     }
     const link = new Link(this.#context, stream);
     this.#links.add(link);
+    link.whenClosed(() => this.#forget(link, host));
     this.#linksOf.set(host, (this.#linksOf.get(host) ?? 0) + 1);
     void this.#greet(link, host);
   }
 
-  #refusalOf(host: string) {
+  #refusalOf(host: string): RejectReason | undefined {
     const { connectionsMax, connectionsPerAddressMax, authFailuresMax } = this.#context.limits;
     if (this.#closed || this.#links.size >= connectionsMax) return "too_many_connections";
     if ((this.#linksOf.get(host) ?? 0) >= connectionsPerAddressMax) return "too_many_connections";
@@ -72,35 +75,22 @@ export class Acceptor {
     const cancel = this.#context.options.timers.after(this.#context.limits.handshakeTimeoutMs, () =>
       link.reject("handshake_timeout", "the peer did not finish the handshake"),
     );
-    const forget = () => this.#forget(link, host);
     try {
-      const session = await acceptHandshake(this.#context, link);
-      if (link.closed) {
-        forget();
-        return;
+      const session = await acceptHandshake(this.#context, link, (claim) =>
+        this.#places.claim(claim, link),
+      );
+      if (link.closed) return;
+      if ("legacy" in session) {
+        new Inbound(this.#context, link, this.#handler).serve(undefined, session.legacy);
+      } else {
+        new Inbound(this.#context, link, this.#handler, session.peer).serve(session.seals);
       }
-      const known = "legacy" in session ? undefined : session;
-      const inbound = new Inbound(this.#context, link, this.#handler, known);
-      if (known !== undefined) this.#replace(`${known.peer}/${known.lane}`, inbound);
-      inbound.serve(forget, "legacy" in session ? session.legacy : undefined);
     } catch (error) {
-      if (error instanceof TransportError && error.details.reason === "wrong_secret")
-        this.#failed(host);
-      this.#forgetWhenClosed(link, host);
+      const { details } = error as TransportError;
+      if (details?.reason === "wrong_secret") this.#failed(host);
     } finally {
       cancel();
     }
-  }
-
-  #forgetWhenClosed(link: Link, host: string): void {
-    const onClose = () => this.#forget(link, host);
-    link.open({ onBody: () => {}, onClose }, undefined);
-  }
-
-  #replace(key: string, inbound: Inbound): void {
-    const older = this.#newest.get(key);
-    this.#newest.set(key, inbound);
-    older?.close("replaced by a newer connection");
   }
 
   #failed(host: string): void {
@@ -113,7 +103,7 @@ export class Acceptor {
   }
 
   #forget(link: Link, host: string): void {
-    if (!this.#links.delete(link)) return;
+    this.#links.delete(link);
     const left = (this.#linksOf.get(host) ?? 1) - 1;
     if (left > 0) this.#linksOf.set(host, left);
     else this.#linksOf.delete(host);

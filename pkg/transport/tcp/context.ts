@@ -1,6 +1,8 @@
 import type { TlsOptions } from "../../runtime/index.js";
 import { DEFAULT_LIMITS, type TransportLimits, type TransportOptions } from "./options.js";
 
+const INSTANCE_BYTES = 8;
+
 /** Why a connection, a handshake or a frame was refused: error detail, log field, metric label. */
 export type RejectReason =
   | "wrong_version"
@@ -11,6 +13,7 @@ export type RejectReason =
   | "not_authenticated"
   | "not_a_member"
   | "self_connection"
+  | "duplicate_node"
   | "handshake_timeout"
   | "too_many_connections"
   | "too_many_failures"
@@ -24,11 +27,14 @@ export type RejectReason =
 export class TransportContext {
   readonly limits: TransportLimits;
   tls: TlsOptions | undefined;
+  /** Tells this transport from every other that has the same node id. */
+  readonly instance: string;
   readonly #rejected;
 
   constructor(readonly options: TransportOptions) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.tls = options.tls;
+    this.instance = Buffer.from(options.random.bytes(INSTANCE_BYTES)).toString("hex");
     this.#rejected = options.metrics.counter(
       "nornicdb_transport_frames_rejected_total",
       "Frames, handshakes and connections refused, by reason.",

@@ -3,12 +3,13 @@ import { TransportError } from "../../replication/ports/index.js";
 import { MessageType, NORNICDB_TYPE_MAX } from "../codec/codes.js";
 import { decodeEnvelope, type Envelope } from "../codec/envelope.js";
 import type { RejectReason, TransportContext } from "./context.js";
-import { derive, FrameMac, sameBytes, transcriptOf } from "./frame-mac.js";
-import { encodeForLink, type Link } from "./link.js";
+import { bodyOf, encodeForLink, type Link, type Seals } from "./link.js";
+import { derive, Seal, sameBytes, transcriptOf } from "./seal.js";
 
 export const PROTOCOL_VERSION_MIN = 1;
 export const PROTOCOL_VERSION_MAX = 1;
 const NONCE_BYTES = 32;
+const INSTANCE_LENGTH_MAX = 64;
 const LINGER_MS = 1_000;
 
 export const LANES = ["urgent", "normal", "bulk"] as const;
@@ -18,7 +19,9 @@ export type LaneName = (typeof LANES)[number];
 export interface Session {
   readonly peer: NodeId;
   readonly lane: LaneName;
-  readonly macs: { sealing: FrameMac; opening: FrameMac } | undefined;
+  /** Which process of that name it is. */
+  readonly instance: string;
+  readonly seals: Seals | undefined;
 }
 
 class Refusal extends Error {
@@ -67,7 +70,7 @@ function tell(
 ): Uint8Array {
   const frame = encodeForLink({ type, payload });
   link.send(frame);
-  return frame.subarray(4, frame.length - 32);
+  return bodyOf(frame);
 }
 
 /** Runs one side; a refusal is told to the peer, counted, logged, and thrown as `REFUSED`. */
@@ -171,6 +174,7 @@ export function dialHandshake(
       lane: wanted.lane,
       nonce: nonce(context),
       secret: options.secret !== undefined,
+      instance: context.instance,
     });
     const reply = await expectFrame(link, MessageType.helloReply);
     const peer = checkIdentity(context, link, reply.fields);
@@ -186,28 +190,27 @@ export function dialHandshake(
     tell(link, MessageType.auth, { proof: hex(ours?.dialProof) });
     const { fields } = await expectFrame(link, MessageType.authReply);
     checkProof(fields.proof, ours?.acceptProof);
-    const macs = ours && {
-      sealing: new FrameMac(ours.dialKey),
-      opening: new FrameMac(ours.acceptKey),
-    };
-    return { peer, lane: wanted.lane, macs };
+    const seals = ours && { sealing: new Seal(ours.dialKey), opening: new Seal(ours.acceptKey) };
+    return { peer, lane: wanted.lane, instance: context.instance, seals };
   });
 }
 
 /**
+ * `claim` is called after the proof and before the answer to it; false refuses the peer.
  * @returns the session, or the first frame of a peer that knows no handshake
  * @throws TransportError `REFUSED` with a reason, or `DISCONNECTED`
  */
 export function acceptHandshake(
   context: TransportContext,
   link: Link,
-): Promise<Session | { readonly legacy: Envelope }> {
+  claim: (session: Omit<Session, "seals">) => boolean,
+): Promise<Session | { readonly legacy: Uint8Array }> {
   return guarded(context, link, async () => {
     const { options } = context;
     const body = await link.next();
     if (body === undefined) throw new TransportError("DISCONNECTED", `handshake: ${link.closedBy}`);
     const first = read(body);
-    if (options.legacyPeers && first.type <= NORNICDB_TYPE_MAX) return { legacy: first };
+    if (options.legacyPeers && first.type <= NORNICDB_TYPE_MAX) return { legacy: body };
     const fields = readFields(first, MessageType.hello);
     const min = Number(fields.min);
     const max = Number(fields.max);
@@ -233,11 +236,12 @@ export function acceptHandshake(
     const ours = keys(options.secret, transcriptOf(body, Uint8Array.from(reply)));
     const auth = await expectFrame(link, MessageType.auth);
     checkProof(auth.fields.proof, ours?.dialProof);
+    const instance = String(fields.instance ?? "").slice(0, INSTANCE_LENGTH_MAX);
+    if (!claim({ peer, lane, instance })) {
+      throw new Refusal("duplicate_node", `another process runs as node "${peer}"`);
+    }
     tell(link, MessageType.authReply, { proof: hex(ours?.acceptProof) });
-    const macs = ours && {
-      sealing: new FrameMac(ours.acceptKey),
-      opening: new FrameMac(ours.dialKey),
-    };
-    return { peer, lane, macs };
+    const seals = ours && { sealing: new Seal(ours.acceptKey), opening: new Seal(ours.dialKey) };
+    return { peer, lane, instance, seals };
   });
 }

@@ -2,37 +2,40 @@ import { type NodeId, parseNodeId } from "../../base/index.js";
 import type { PeerMessage, RequestHandler } from "../../replication/ports/index.js";
 import { MessageType } from "../codec/codes.js";
 import { decodeEnvelope, type Envelope } from "../codec/envelope.js";
+import { FRAME_BYTES_MAX } from "../frame/frame-parser.js";
 import type { TransportContext } from "./context.js";
-import type { Session } from "./handshake.js";
-import { encodeForLink, type Link } from "./link.js";
+import { bodyOf, encodeForLink, type Link, type Seals } from "./link.js";
 
 const LEGACY_PEER = parseNodeId("legacy-peer") as NodeId;
+
+interface Call {
+  readonly request: Envelope;
+  readonly bytes: number;
+  readonly from: NodeId;
+}
 
 /** Serves the requests of one accepted connection; every request is answered. */
 export class Inbound {
   readonly #context: TransportContext;
   readonly #link: Link;
   readonly #handler: RequestHandler;
-  readonly #session: Session | undefined;
+  readonly #peer: NodeId | undefined;
   #running = 0;
+  #runningBytes = 0;
   /** The answer before, for a peer that can only take them in order. */
   #previous: Promise<void> = Promise.resolve();
 
-  constructor(
-    context: TransportContext,
-    link: Link,
-    handler: RequestHandler,
-    session: Session | undefined,
-  ) {
+  /** Without a `peer` it is one that knows no handshake. */
+  constructor(context: TransportContext, link: Link, handler: RequestHandler, peer?: NodeId) {
     this.#context = context;
     this.#link = link;
     this.#handler = handler;
-    this.#session = session;
+    this.#peer = peer;
   }
 
-  serve(onClose: () => void, first?: Envelope): void {
-    if (first !== undefined) this.#onRequest(first);
-    this.#link.open({ onBody: (json) => this.#onBody(json), onClose }, this.#session?.macs);
+  serve(seals: Seals | undefined, first?: Uint8Array): void {
+    if (first !== undefined) this.#onBody(first);
+    this.#link.open({ onBody: (json) => this.#onBody(json) }, seals);
   }
 
   #onBody(json: Uint8Array): void {
@@ -43,69 +46,72 @@ export class Inbound {
       this.#link.reject("bad_frame", (error as Error).message);
       return;
     }
-    this.#onRequest(request);
-  }
-
-  #onRequest(request: Envelope): void {
-    if (this.#session === undefined) {
-      if (request.type !== 0) this.#serveInOrder(request);
+    const call = { request, bytes: json.length, from: this.#peer ?? LEGACY_PEER };
+    if (this.#peer === undefined) {
+      if (request.type !== 0) this.#serveInOrder(call);
     } else if (request.type === MessageType.ping) {
       this.#link.send(encodeForLink({ type: MessageType.pong, payload: null }));
     } else if (request.id === undefined) {
       this.#link.reject("protocol", "a request without correlation id");
-    } else void this.#serveAtOnce(request, this.#session.peer);
+    } else void this.#serveAtOnce(call);
   }
 
-  async #serveAtOnce(request: Envelope, from: NodeId): Promise<void> {
-    const answer = await this.#handle(request, from);
-    this.#reply({ ...answer, ...(request.id === undefined ? {} : { id: request.id }) });
+  async #serveAtOnce(call: Call): Promise<void> {
+    this.#reply(call, await this.#handle(call));
   }
 
-  #serveInOrder(request: Envelope): void {
-    const from = parseNodeId(request.nodeId ?? "") ?? LEGACY_PEER;
+  #serveInOrder(call: Call): void {
     const before = this.#previous;
-    const answer = this.#handle(request, from, before);
+    const from = parseNodeId(call.request.nodeId ?? "") ?? call.from;
+    const answer = this.#handle({ ...call, from }, before);
     this.#previous = (async () => {
-      const message = await answer;
-      const id = request.id === undefined ? {} : { id: request.id };
-      this.#reply({ ...message, ...id });
+      await before;
+      this.#reply(call, await answer);
     })();
   }
 
-  async #handle(request: Envelope, from: NodeId, before?: Promise<void>): Promise<PeerMessage> {
-    if (this.#running >= this.#context.limits.inboundCallsMax) {
+  async #handle(call: Call, before?: Promise<void>): Promise<PeerMessage> {
+    const { inboundCallsMax, inboundBytesMax } = this.#context.limits;
+    const { request, bytes, from } = call;
+    const fits = this.#running === 0 || this.#runningBytes + bytes <= inboundBytesMax;
+    if (this.#running >= inboundCallsMax || !fits) {
       return failure("BACKPRESSURE", "too many requests in the handler");
     }
     this.#running += 1;
+    this.#runningBytes += bytes;
     try {
-      await before;
+      if (before !== undefined) await before;
       return await this.#handler(from, { type: request.type, payload: request.payload ?? null });
     } catch (error) {
-      const { code, message } = error as { code?: unknown; message?: unknown };
+      const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
       return failure(typeof code === "string" ? code : "FAILED", String(message));
     } finally {
       this.#running -= 1;
+      this.#runningBytes -= bytes;
     }
   }
 
-  #reply(answer: Envelope): void {
+  #reply({ request }: Call, answer: PeerMessage): void {
     if (this.#link.closed) return;
-    let frame: Buffer;
-    try {
-      frame = encodeForLink(answer);
-    } catch (error) {
-      const id = answer.id === undefined ? {} : { id: answer.id };
-      frame = encodeForLink({ ...failure("INVALID", (error as Error).message), ...id });
-    }
+    const frame = encodeAnswer(answer, request.id);
     if (this.#link.unsentBytes + frame.length > this.#context.limits.queueBytesMax) {
       this.#link.reject("send_queue_full", "the peer does not read its answers");
       return;
     }
     this.#link.send(frame);
   }
+}
 
-  close(reason: string): void {
-    this.#link.close(reason);
+/** A handler's answer that no frame can hold becomes an error: the caller hears of it in any case. */
+function encodeAnswer(answer: PeerMessage, id: number | undefined): Buffer {
+  const envelope = ({ type, payload }: PeerMessage): Envelope =>
+    id === undefined ? { type, payload } : { type, id, payload };
+  try {
+    const frame = encodeForLink(envelope(answer));
+    if (bodyOf(frame).length <= FRAME_BYTES_MAX) return frame;
+    return encodeForLink(envelope(failure("INVALID", "the answer is larger than 64 MiB")));
+  } catch (error) {
+    return encodeForLink(envelope(failure("INVALID", (error as Error).message)));
   }
 }
 

@@ -12,7 +12,7 @@ import { FRAME_BYTES_MAX } from "../frame/frame-parser.js";
 import { parseAddress } from "./address.js";
 import type { TransportContext } from "./context.js";
 import { dialHandshake, type LaneName, type Session } from "./handshake.js";
-import { encodeForLink, Link } from "./link.js";
+import { bodyOf, encodeForLink, Link } from "./link.js";
 
 interface PendingCall {
   readonly id: number;
@@ -41,6 +41,7 @@ export class Lane {
   #state: State = "idle";
   #link: Link | undefined;
   #legacy = false;
+  /** Attempts, since a link last lived for a ping interval. */
   #failures = 0;
   #lastError = new TransportError("DISCONNECTED", "not connected yet");
   #retry: Cancel | undefined;
@@ -147,13 +148,12 @@ export class Lane {
       return;
     }
     this.#state = "ready";
-    this.#failures = 0;
-    const onClose = (reason: string) =>
-      this.#lost(new TransportError("DISCONNECTED", this.#text(reason)));
     const onInterval = () => {
+      this.#failures = 0;
       if (!this.#legacy) link.send(encodeForLink({ type: MessageType.ping, payload: null }));
     };
-    link.open({ onBody: (json) => this.#onBody(link, json), onClose, onInterval }, session?.macs);
+    link.whenClosed((reason) => this.#lost(new TransportError("DISCONNECTED", this.#text(reason))));
+    link.open({ onBody: (json) => this.#onBody(link, json), onInterval }, session?.seals);
     this.#pump();
   }
 
@@ -220,7 +220,7 @@ export class Lane {
   #encode(message: PeerMessage, id: number): Buffer {
     try {
       const frame = encodeForLink({ type: message.type, id, payload: message.payload });
-      if (frame.length <= FRAME_BYTES_MAX) return frame;
+      if (bodyOf(frame).length <= FRAME_BYTES_MAX) return frame;
       throw new CodecError("UNENCODABLE", `${messageName(message.type)} is larger than 64 MiB`);
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;

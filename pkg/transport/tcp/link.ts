@@ -3,51 +3,74 @@ import { type Envelope, encodeFrame } from "../codec/envelope.js";
 import {
   FRAME_BYTES_MAX,
   FRAME_HEADER_BYTES,
+  FrameError,
   FrameParser,
   writeFrameHeader,
 } from "../frame/frame-parser.js";
 import type { RejectReason, TransportContext } from "./context.js";
-import { type FrameMac, MAC_BYTES } from "./frame-mac.js";
+import { type Seal, TAG_BYTES } from "./seal.js";
 
+/** Frames up to this size in sum travel in one write, larger ones in pieces of it. */
 const PIECE_BYTES_MAX = 128 * 1024;
+/** Waiting for more to send beside this much would only leave the peer idle. */
+const WRITE_NOW_BYTES = 16 * 1024;
 const HANDSHAKE_FRAME_BYTES_MAX = 16 * 1024;
 const HANDSHAKE_FRAMES_MAX = 8;
 /** A NornicDB peer greets nobody: its first requests may all be here before they are looked at. */
 const LEGACY_FRAMES_MAX = 1024;
 const SILENT_INTERVALS_MAX = 3;
+const RECORD_BYTES_MAX = FRAME_HEADER_BYTES + FRAME_BYTES_MAX + TAG_BYTES;
+const NOTHING = Buffer.alloc(0);
 
-/** @returns a whole frame without its length and MAC, for `Link.send` */
+/** @returns a frame with room around it to become a sealed record, for `Link.send` */
 export function encodeForLink(message: Envelope): Buffer {
-  return encodeFrame(message, MAC_BYTES);
+  return encodeFrame(message, { before: FRAME_HEADER_BYTES, after: TAG_BYTES });
+}
+
+/** @returns the JSON of a frame that `encodeForLink` made */
+export function bodyOf(frame: Buffer): Buffer {
+  return frame.subarray(2 * FRAME_HEADER_BYTES, frame.length - TAG_BYTES);
+}
+
+/** @returns bytes on the wire, without those of the record */
+function wireBytes(frame: Buffer): number {
+  return frame.length - FRAME_HEADER_BYTES - TAG_BYTES;
 }
 
 export interface LinkHandlers {
   onBody(json: Uint8Array): void;
-  /** Called once, when the link is gone. */
-  onClose(reason: string): void;
   /** Called once each ping interval. */
   onInterval?(): void;
 }
 
-/** Frames over one stream: joined writes, MACs, a bounded queue, and a check that it is alive. */
+export interface Seals {
+  readonly sealing: Seal;
+  readonly opening: Seal;
+}
+
+/** Frames over one stream: joined writes, seals, and a check that the peer is alive. */
 export class Link {
   readonly remote: string;
   readonly peerNames: readonly string[];
   readonly #context: TransportContext;
   readonly #stream: Stream;
+  readonly #onClose: ((reason: string) => void)[] = [];
   readonly #parser: FrameParser;
+  readonly #recordParser = new FrameParser();
   #inbox: Uint8Array[] = [];
   #handlers: LinkHandlers | undefined;
-  #sealing: FrameMac | undefined;
-  #opening: FrameMac | undefined;
+  #seals: Seals | undefined;
+  /** Frames not begun; `#rest` is what is left of the piece of the stream before them. */
   #queue: Buffer[] = [];
   #queuedBytes = 0;
+  #rest: Buffer = NOTHING;
+  #writtenBytes = 0;
   #writable = true;
-  #flush: Cancel | undefined;
-  #interval: Cancel | undefined;
+  #flushing = false;
+  #timer: Cancel | undefined;
   #silentIntervals = 0;
   #heard = false;
-  #lastPendingBytes = 0;
+  #takenBytes = 0;
   #closedBy: string | undefined;
   #wake: (() => void) | undefined;
 
@@ -77,7 +100,13 @@ export class Link {
   }
 
   get unsentBytes(): number {
-    return this.#queuedBytes + this.#stream.pendingBytes;
+    return this.#queuedBytes + this.#rest.length + this.#stream.pendingBytes;
+  }
+
+  /** Calls `run` once, when the link is gone; at once when it is. */
+  whenClosed(run: (reason: string) => void): void {
+    if (this.#closedBy === undefined) this.#onClose.push(run);
+    else run(this.#closedBy);
   }
 
   /** @returns the next frame of the handshake, or undefined once the link is gone */
@@ -90,22 +119,21 @@ export class Link {
     return this.#inbox.shift();
   }
 
-  /** From here on frames carry MACs, when keys are given, and go to `handlers`. */
-  open(handlers: LinkHandlers, macs: { sealing: FrameMac; opening: FrameMac } | undefined): void {
-    this.#sealing = macs?.sealing;
-    this.#opening = macs?.opening;
-    this.#parser.bytesMax = FRAME_BYTES_MAX;
+  /** From here on records are sealed, when keys are given, and frames go to `handlers`. */
+  open(handlers: LinkHandlers, seals: Seals | undefined): void {
+    if (this.closed) return;
+    this.#rest = Buffer.concat([this.#rest, ...this.#queue.splice(0).map(plain)]);
+    this.#queuedBytes = 0;
+    this.#seals = seals;
+    this.#parser.bytesMax = seals === undefined ? FRAME_BYTES_MAX : RECORD_BYTES_MAX;
     this.#handlers = handlers;
-    const early = this.#inbox;
-    this.#inbox = [];
-    for (const body of early) this.#deliver(body);
-    if (this.closed) handlers.onClose(this.closedBy);
-    else this.#startInterval();
+    this.#startInterval();
+    for (const body of this.#inbox.splice(0)) this.#checked(() => this.#deliver(body));
   }
 
   #startInterval(): void {
     const { timers } = this.#context.options;
-    this.#interval = timers.after(this.#context.limits.pingIntervalMs, () => {
+    this.#timer = timers.after(this.#context.limits.pingIntervalMs, () => {
       this.#checkAlive();
       if (this.closed) return;
       this.#startInterval();
@@ -115,20 +143,25 @@ export class Link {
 
   /** Bytes received, or bytes that the system took, are a sign of life. */
   #checkAlive(): void {
-    const pending = this.unsentBytes;
-    const moved = this.#heard || pending < this.#lastPendingBytes;
-    this.#silentIntervals = moved ? 0 : this.#silentIntervals + 1;
+    const taken = this.#writtenBytes - this.#stream.pendingBytes;
+    const alive = this.#heard || taken > this.#takenBytes;
+    this.#silentIntervals = alive ? 0 : this.#silentIntervals + 1;
     this.#heard = false;
-    this.#lastPendingBytes = pending;
+    this.#takenBytes = taken;
     if (this.#silentIntervals >= SILENT_INTERVALS_MAX) this.close("no sign of life");
   }
 
   #onData(bytes: Uint8Array): void {
     this.#heard = true;
+    this.#checked(() => this.#parser.push(bytes, (body) => this.#deliver(body)));
+  }
+
+  #checked(parse: () => void): void {
     try {
-      this.#parser.push(bytes, (body) => this.#deliver(body));
+      parse();
     } catch (error) {
-      this.reject("bad_frame", (error as Error).message);
+      if (!(error instanceof FrameError)) throw error;
+      this.reject("bad_frame", error.message);
     }
   }
 
@@ -140,54 +173,67 @@ export class Link {
       if (this.#inbox.length > (legacy ? LEGACY_FRAMES_MAX : HANDSHAKE_FRAMES_MAX))
         this.reject("protocol", "frames before the handshake");
       this.#wake?.();
+    } else if (this.#seals === undefined) this.#handlers.onBody(body);
+    else this.#deliverRecord(this.#seals.opening.open(body), this.#handlers);
+  }
+
+  #deliverRecord(frames: Uint8Array | undefined, handlers: LinkHandlers): void {
+    if (frames === undefined) {
+      this.reject("bad_mac", "a record that is forged, repeated, or out of order");
       return;
     }
-    const json = this.#opening === undefined ? body : this.#opening.open(body);
-    if (json === undefined) this.reject("bad_mac", "a frame with a wrong MAC");
-    else this.#handlers.onBody(json);
+    this.#recordParser.push(frames, (json) => handlers.onBody(json));
+    if (this.#recordParser.heldBytes > 0) this.reject("bad_frame", "a frame cut by its record");
   }
 
-  /** Seals and queues a frame made by `encodeForLink`; what was queued is written in this order. */
+  /**
+   * Queues a frame made by `encodeForLink`, in this order. Small ones wait for the end of the
+   * running callback, so that they travel together.
+   */
   send(frame: Buffer): void {
     if (this.closed) return;
-    const whole = this.#finish(frame);
-    this.#queue.push(whole);
-    this.#queuedBytes += whole.length;
-    if (this.#writable) this.#flush ??= this.#context.options.timers.soon(() => this.#write());
+    this.#queue.push(frame);
+    this.#queuedBytes += frame.length;
+    if (!this.#writable) return;
+    if (this.#queuedBytes >= WRITE_NOW_BYTES) this.#write();
+    else if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(() => {
+        this.#flushing = false;
+        this.#write();
+      });
+    }
   }
 
-  /** Small frames go out together, large ones in pieces, as long as the system takes them. */
   #write(): void {
-    this.#flush = undefined;
-    let at = 0;
-    while (at < this.#queue.length && this.#writable && !this.closed) {
-      let frame = this.#queue[at] as Buffer;
-      const start = at;
-      let bytes = 0;
-      while (at < this.#queue.length && bytes + frame.length <= PIECE_BYTES_MAX) {
-        bytes += frame.length;
-        at += 1;
-        frame = this.#queue[at] ?? frame;
+    while (this.#writable && !this.closed) {
+      if (this.#rest.length === 0) {
+        if (this.#queue.length === 0) return;
+        this.#rest = this.#nextRecord();
       }
-      const count = at - start;
-      const piece =
-        count === 0
-          ? frame.subarray(0, PIECE_BYTES_MAX)
-          : count === 1
-            ? (this.#queue[start] as Buffer)
-            : Buffer.concat(this.#queue.slice(start, at), bytes);
-      if (count === 0) this.#queue[at] = frame.subarray(PIECE_BYTES_MAX);
-      this.#queuedBytes -= piece.length;
+      const piece = this.#rest.subarray(0, PIECE_BYTES_MAX);
+      this.#rest = this.#rest.subarray(piece.length);
+      this.#writtenBytes += piece.length;
       this.#writable = this.#stream.write(piece);
     }
-    if (!this.closed) this.#queue = this.#queue.slice(at);
   }
 
-  #finish(frame: Buffer): Buffer {
-    const whole = this.#sealing === undefined ? frame.subarray(0, frame.length - MAC_BYTES) : frame;
-    writeFrameHeader(whole, whole.length - FRAME_HEADER_BYTES);
-    this.#sealing?.seal(whole.subarray(FRAME_HEADER_BYTES));
-    return whole;
+  /** The first frame, in place, or as many small ones as fit into a piece, copied together. */
+  #nextRecord(): Buffer {
+    let count = 0;
+    let bytes = 0;
+    for (const frame of this.#queue) {
+      if (count > 0 && bytes + wireBytes(frame) > PIECE_BYTES_MAX) break;
+      bytes += wireBytes(frame);
+      this.#queuedBytes -= frame.length;
+      count += 1;
+    }
+    const frames = this.#queue.splice(0, count);
+    const record = count === 1 ? (frames[0] as Buffer) : joined(frames, bytes);
+    if (this.#seals === undefined) return plain(record);
+    writeFrameHeader(record, bytes + TAG_BYTES);
+    this.#seals.sealing.close(record.subarray(FRAME_HEADER_BYTES));
+    return record;
   }
 
   /** Closes, with the reason counted and logged. */
@@ -197,9 +243,11 @@ export class Link {
     this.close(message);
   }
 
-  /** Closes after `delayMs`, so that what was sent last can arrive; the peer usually closes first. */
+  /** Reads no more, and closes after `delayMs`: what was sent last can arrive until then. */
   closeAfter(delayMs: number, reason: string): void {
-    this.#context.options.timers.after(delayMs, () => this.close(reason));
+    if (this.closed) return;
+    this.#parser.stop();
+    this.#timer = this.#context.options.timers.after(delayMs, () => this.close(reason));
   }
 
   close(reason: string): void {
@@ -212,12 +260,25 @@ export class Link {
     if (this.closed) return;
     this.#closedBy = reason;
     this.#parser.stop();
-    this.#flush?.();
-    this.#interval?.();
+    this.#recordParser.stop();
+    this.#timer?.();
     this.#queue = [];
     this.#queuedBytes = 0;
+    this.#rest = NOTHING;
     this.#inbox = [];
     this.#wake?.();
-    this.#handlers?.onClose(reason);
+    for (const run of this.#onClose.splice(0)) run(reason);
   }
+}
+
+function plain(frame: Buffer): Buffer {
+  return frame.subarray(FRAME_HEADER_BYTES, frame.length - TAG_BYTES);
+}
+
+function joined(frames: readonly Buffer[], bytes: number): Buffer {
+  const record = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bytes + TAG_BYTES);
+  let at = FRAME_HEADER_BYTES;
+  for (const frame of frames)
+    at += frame.copy(record, at, FRAME_HEADER_BYTES, frame.length - TAG_BYTES);
+  return record;
 }

@@ -23,6 +23,8 @@ export interface TransportLimits {
   readonly queueBytesMax: number;
   /** Requests that one connection may have in the handler at a time. */
   readonly inboundCallsMax: number;
+  /** Bytes of those requests; a single one is taken whatever its size. */
+  readonly inboundBytesMax: number;
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
   /** Failed proofs an address may send within `authFailureWindowMs`. */
@@ -38,6 +40,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   callsMax: 16_384,
   queueBytesMax: 160 * 1024 * 1024,
   inboundCallsMax: 16_384,
+  inboundBytesMax: 256 * 1024 * 1024,
   connectionsMax: 512,
   connectionsPerAddressMax: 128,
   authFailuresMax: 10,
@@ -48,7 +51,7 @@ export interface TransportOptions {
   readonly nodeId: NodeId;
   readonly clusterId: string;
   readonly listen: Address;
-  /** At least 16 bytes. With it every frame carries a MAC. */
+  /** At least 16 bytes. With it everything sent is sealed with a MAC. */
   readonly secret?: Uint8Array | undefined;
   readonly tls?: TlsOptions | undefined;
   /** Allows neither secret nor verified TLS: anybody who reaches the port is believed. */

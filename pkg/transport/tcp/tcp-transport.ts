@@ -58,6 +58,8 @@ class TcpTransport implements ClusterTransport {
   readonly #peers = new Map<string, Peer>();
   #acceptor: Acceptor | undefined;
   #closing: Promise<void> | undefined;
+  /** Changes of certificates, one after the other. */
+  #renewing: Promise<void> = Promise.resolve();
 
   constructor(options: TransportOptions) {
     this.#context = new TransportContext(options);
@@ -76,7 +78,9 @@ class TcpTransport implements ClusterTransport {
     const key = `${peer.address} ${peer.id ?? ""}`;
     const known = this.#peers.get(key);
     if (known !== undefined) return known;
-    const made = new Peer(this.#context, peer, () => this.#peers.delete(key));
+    const made: Peer = new Peer(this.#context, peer, () => {
+      if (this.#peers.get(key) === made) this.#peers.delete(key);
+    });
     if (this.#closing === undefined) {
       this.#peers.set(key, made);
       made.start();
@@ -84,7 +88,13 @@ class TcpTransport implements ClusterTransport {
     return made;
   }
 
-  async updateTls(tls: TlsOptions): Promise<void> {
+  updateTls(tls: TlsOptions): Promise<void> {
+    const renewed = this.#renewing.then(() => this.#renewTls(tls));
+    this.#renewing = renewed.catch(() => {});
+    return renewed;
+  }
+
+  async #renewTls(tls: TlsOptions): Promise<void> {
     const before = this.#context.tls;
     this.#context.tls = tls;
     try {
