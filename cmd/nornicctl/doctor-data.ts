@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ConfigError, type LoadedConfig, renderProblems } from "../../pkg/config/index.js";
 import { LogError } from "../../pkg/replication/ports/index.js";
@@ -47,23 +47,29 @@ function existingFolder(folder: string): string {
   return path;
 }
 
-const bothFolders = ({ dataDir, replicationDir }: DataFolders): string[] => [
-  ...new Set([dataDir, replicationDir].map(existingFolder)),
-];
-
 /** @param reserveBytes - under this the node refuses writes */
-export function checkSpace(folders: DataFolders, reserveBytes: number): Finding[] {
-  const fileSystem = nodeFileSystem();
-  return bothFolders(folders).map((folder): Finding => {
-    const free = fileSystem.freeBytes(folder);
-    const detail = `${bytesText(free)} free at ${folder}`;
-    const next = "free space there, or move the data directory";
-    if (free <= reserveBytes) {
-      return { name: "space", status: "fail", detail: `${detail}: writes are refused`, next };
-    }
-    if (free < SPACE_WARN_BYTES) return { name: "space", status: "warn", detail, next };
-    return { name: "space", status: "ok", detail };
-  });
+export function checkFolders(folders: DataFolders, reserveBytes: number): Finding[] {
+  const { dataDir, replicationDir } = folders;
+  const paths = new Set([dataDir, replicationDir].map(existingFolder));
+  return [...paths].map((folder) => checkFolder(folder, reserveBytes));
+}
+
+function checkFolder(folder: string, reserveBytes: number): Finding {
+  const name = "folder";
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const next = "give the user that runs the node the right to read and write there";
+    return { name, status: "fail", detail: causeText(error), next };
+  }
+  const free = nodeFileSystem().freeBytes(folder);
+  const detail = `${folder} can be written to, ${bytesText(free)} free`;
+  const next = "free space there, or move the data directory";
+  if (free <= reserveBytes) {
+    return { name, status: "fail", detail: `${detail}: writes are refused`, next };
+  }
+  if (free < SPACE_WARN_BYTES) return { name, status: "warn", detail, next };
+  return { name, status: "ok", detail };
 }
 
 /** How long a small write takes until it survives a power cut, where the log is. */

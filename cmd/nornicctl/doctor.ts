@@ -1,7 +1,7 @@
 import type { LoadedConfig } from "../../pkg/config/index.js";
 import { EXIT } from "../exit-codes.js";
 import { type Answer, table } from "./answer.js";
-import { checkConfiguration, checkLog, checkSpace, checkSync } from "./doctor-data.js";
+import { checkConfiguration, checkFolders, checkLog, checkSync } from "./doctor-data.js";
 import {
   checkClock,
   checkMemory,
@@ -48,7 +48,7 @@ function checksOf(loaded: LoadedConfig): Readonly<Record<string, Check>> {
   const folders = foldersOf(loaded);
   return {
     clock: () => checkClock(folders),
-    space: () => checkSpace(folders, loaded.config.diskReserveBytes),
+    folders: () => checkFolders(folders, loaded.config.diskReserveBytes),
     sync: () => checkSync(folders),
     log: () => checkLog(folders),
     ports: () => checkPorts(loaded.config),
