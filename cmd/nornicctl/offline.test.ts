@@ -310,6 +310,28 @@ describe("snapshot save", () => {
   });
 });
 
+describe("a damaged log beside a good storage", () => {
+  it("NC-7 saved offline and restored, the node has all its data and a log that fits (FC-017)", async () => {
+    const target = await makeNode(["a", "b"]);
+    const wal = join(target, "replication/wal");
+    const [segment] = readdirSync(wal) as [string];
+    writeFileSync(join(wal, segment), Buffer.alloc(4096, 7));
+    const file = `${newFolder()}.snap`;
+    const args = ["--data-dir", target];
+    const saved = await run(["snapshot", "save", "--offline", file, ...args, "--json"]);
+    const { node_id } = identityOf(target);
+    expect(JSON.parse(saved.out)).toMatchObject({
+      manifest: { nodeId: node_id, clusterId: CLUSTER, position: { index: 1 } },
+    });
+    expect((await run(["snapshot", "restore", "--force", file, ...args])).exit).toBe(0);
+    expect((await factsOf(target)).counts.nodes).toBe(2);
+    const { base, state } = JSON.parse((await run(["wal", "verify", "--json", ...args])).out);
+    expect([base.index, state]).toEqual([1, "clean"]);
+    const none = await run(["snapshot", "save", "--offline", file, "--data-dir", newFolder()]);
+    expect(none.err).toMatch(/^NO_DATA: /);
+  });
+});
+
 describe("wal", () => {
   it("NC-5 a damaged log is exit 2 with the place, and is good after the cut named", async () => {
     const target = await makeNode(["x"]);

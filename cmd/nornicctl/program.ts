@@ -9,7 +9,7 @@ import type { Io } from "./io.js";
 import { foldersOf, loadSettings, type SettingsOptions } from "./settings.js";
 import { snapshotInfo } from "./snapshot-file.js";
 import { snapshotRestore } from "./snapshot-restore.js";
-import { snapshotSave } from "./snapshot-save.js";
+import { snapshotSave, snapshotSaveOffline } from "./snapshot-save.js";
 import { history, lag, status, verify } from "./verbs.js";
 import { walCut, walInfo, walVerify } from "./wal-verbs.js";
 
@@ -129,13 +129,17 @@ function addWalVerbs(program: Command, io: Io, say: Say): void {
 
 function addSnapshotVerbs(program: Command, io: Io, say: Say): void {
   const snapshot = program.command("snapshot").description("copies of everything");
-  snapshot
-    .command("save")
+  withSettings(snapshot.command("save"))
     .description("saves one of the running node")
     .argument("<file>")
-    .action(async (file: string, _options, command: Command) =>
-      say(await snapshotSave(clientOf(command, io), file, io)),
-    );
+    .option("--offline", "of the stopped node whose files are here")
+    .action(async (file: string, options: SettingsOptions & { offline?: boolean }, command) => {
+      say(
+        options.offline
+          ? await snapshotSaveOffline(loadSettings(options, io), file, io)
+          : await snapshotSave(clientOf(command, io), file, io),
+      );
+    });
   snapshot
     .command("info")
     .description("checks one to its last byte and tells what it is of")

@@ -1,26 +1,80 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { nodeFileSystem } from "../../pkg/runtime/node/index.js";
+import type { LoadedConfig } from "../../pkg/config/index.js";
+import { encodeSnapshot } from "../../pkg/replication/snapshot/index.js";
+import { nodeFileSystem, systemClock } from "../../pkg/runtime/node/index.js";
+import { openSqliteStorage } from "../../pkg/storage/index.js";
+import { databaseFile } from "../../pkg/wiring/index.js";
 import { EXIT } from "../exit-codes.js";
 import { type Answer, bytesText } from "./answer.js";
 import type { Client } from "./client.js";
 import { Failure } from "./failure.js";
 import type { Io } from "./io.js";
+import { RestorePlace } from "./restore-place.js";
+import { foldersOf } from "./settings.js";
 import { factsAnswer, proveSnapshot } from "./snapshot-file.js";
 
 /**
  * Fetches a snapshot of the running node. `file` appears, or is replaced, only once the whole copy
  * is on disk and was read back and found right; anything else leaves it as it was.
  */
-export async function snapshotSave(client: Client, file: string, io: Io): Promise<Answer> {
+export function snapshotSave(client: Client, file: string, io: Io): Promise<Answer> {
+  return save(() => client.bytes("/admin/snapshot"), file, io);
+}
+
+/** The same of a stopped node, from its files: what its storage holds, whatever became of its log. */
+export async function snapshotSaveOffline(
+  loaded: LoadedConfig,
+  file: string,
+  io: Io,
+): Promise<Answer> {
+  const folders = foldersOf(loaded);
+  const fileSystem = nodeFileSystem();
+  const path = databaseFile(folders);
+  if (!fileSystem.exists(path)) {
+    const next = "name the node's data directory with --data-dir";
+    throw new Failure(EXIT.failed, "NO_DATA", `there is no ${path}`, next);
+  }
+  const place = new RestorePlace(folders, fileSystem);
+  const lock = await place.lock();
+  try {
+    const { clusterId } = loaded.config.cluster;
+    const storage = await openSqliteStorage({ path, threads: "single", clusterId });
+    try {
+      const reader = await storage.snapshot();
+      const manifest = {
+        clusterId,
+        nodeId: place.nodeId() ?? loaded.config.nodeId ?? "unknown",
+        position: reader.position,
+        createdAt: systemClock.wallMs(),
+        storage: "sqlite",
+      };
+      try {
+        return await save(async () => encodeSnapshot(manifest, reader.chunks()), file, io);
+      } finally {
+        await reader.close();
+      }
+    } finally {
+      await storage.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function save(
+  open: () => Promise<AsyncIterable<Uint8Array>>,
+  file: string,
+  io: Io,
+): Promise<Answer> {
   if (!existsSync(dirname(file))) {
     const message = `the folder ${dirname(file)} does not exist`;
     throw new Failure(EXIT.failed, "ENOENT", message, "make the folder, or name another file");
   }
   const draft = `${file}.partial-${process.pid}`;
   try {
-    const source = await client.bytes("/admin/snapshot");
+    const source = await open();
     await write(source, draft, (bytes) => io.progress(`received ${bytesText(bytes)}`));
     const facts = await proveSnapshot(draft, io);
     renameSync(draft, file);

@@ -6,6 +6,10 @@ import { type Answer, bytesText, rangeText, table } from "./answer.js";
 import { Failure } from "./failure.js";
 import type { Io } from "./io.js";
 
+const AFTER_CUT = `next: start the node; should it say that its storage is ahead of its log:
+  nornicctl snapshot save --offline FILE && nornicctl snapshot restore --force FILE
+`;
+
 /** Facts about the log of a stopped node, and its segments. Changes nothing. */
 export function walInfo(folders: DataFolders, io: Io): Answer {
   const info = read(folders, io);
@@ -59,7 +63,7 @@ export async function walCut(folders: DataFolders, place: string, io: Io): Promi
   return {
     exit: after.exit,
     json: { ...after.json, kept },
-    text: `what was cut is kept in ${kept.join(", ")}\n${after.text}`,
+    text: `what was cut is kept in ${kept.join(", ")}\n${after.text}${AFTER_CUT}`,
   };
 }
 
