@@ -8,6 +8,7 @@ import {
 import {
   READ_LEVELS,
   type ReadLevel,
+  type Receipt,
   ReplicationError,
   type Replicator,
 } from "../replication/index.js";
@@ -36,6 +37,7 @@ import type {
   WriteAnswer,
   WriteOptions,
 } from "./service.js";
+import { WriteMeters } from "./write-meters.js";
 
 /** What the service needs of a storage: its reads, its position, its digest. */
 export type ServiceStorage = GraphReader &
@@ -80,6 +82,7 @@ class NodeService implements Service {
   readonly #history: History;
   readonly #fan: EventFan;
   readonly #gauges: ReplicationGauges;
+  readonly #meters: WriteMeters;
   readonly #stopRecording: () => void;
   readonly #readLevel: ReadLevel;
 
@@ -97,29 +100,25 @@ class NodeService implements Service {
     this.#history = new History(limits.historyEventsMax);
     this.#fan = new EventFan(parts.replicator, parts.clock, parts.timers, limits);
     this.#gauges = new ReplicationGauges(parts.metrics);
+    this.#meters = new WriteMeters(parts.metrics, parts.clock);
     this.#stopRecording = this.#history.record(parts.replicator);
     this.#readLevel = parts.readLevel ?? "ONE";
   }
 
   async write(operations: unknown, options: WriteOptions = {}): Promise<WriteAnswer> {
-    const command = encodeOperations(validateOperations(operations));
-    const requestId = toRequestId(options.requestId);
-    this.#checkTimeout(options.timeoutMs);
-    const bytes = command.data.byteLength;
-    this.admission.enter(bytes);
+    const startedMs = this.#meters.now();
     try {
-      const receipt = await this.#parts.replicator.apply(
-        { type: command.type, data: command.data, requestId },
-        { timeoutMs: options.timeoutMs, signal: options.signal },
-      );
+      const receipt = await this.#apply(operations, options);
+      this.#meters.acknowledged(startedMs, receipt.replayed);
       this.#feed.notify(receipt.index);
       return {
         results: receipt.result as unknown as readonly OperationResult[],
         receipt,
         bookmark: toBookmark(receipt),
       };
-    } finally {
-      this.admission.leave(bytes);
+    } catch (error) {
+      this.#meters.failed(error);
+      throw error;
     }
   }
 
@@ -164,6 +163,7 @@ class NodeService implements Service {
   }
 
   async refreshMetrics(): Promise<void> {
+    this.#meters.publish();
     this.#gauges.set(await this.#parts.replicator.health());
   }
 
@@ -223,6 +223,22 @@ class NodeService implements Service {
     this.#feed.close();
     this.#fan.close();
     this.#stopRecording();
+  }
+
+  async #apply(operations: unknown, options: WriteOptions): Promise<Receipt> {
+    const command = encodeOperations(validateOperations(operations));
+    const requestId = toRequestId(options.requestId);
+    this.#checkTimeout(options.timeoutMs);
+    const bytes = command.data.byteLength;
+    this.admission.enter(bytes);
+    try {
+      return await this.#parts.replicator.apply(
+        { type: command.type, data: command.data, requestId },
+        { timeoutMs: options.timeoutMs, signal: options.signal },
+      );
+    } finally {
+      this.admission.leave(bytes);
+    }
   }
 
   async #read<T>(

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { settle, VirtualTime } from "../../test/support/index.js";
 import { toLogIndex, toTerm } from "../base/index.js";
+import { ReplicationError } from "../replication/index.js";
+import { prometheusMetrics } from "../runtime/node/index.js";
 import { parseTokens, SecretDigest } from "./authentication.js";
 import { parseBookmark, toBookmark } from "./bookmark.js";
 import { parseDurationMs } from "./duration.js";
@@ -184,5 +186,84 @@ describe("operators", () => {
       code: "CONFLICT",
       message: 'mode standalone has no "promote"',
     });
+  });
+
+  it("SV-10 when writes go on during every comparison, verify says so and judges nothing (FC-123, FC-124)", async () => {
+    const { service, replicator } = world();
+    await service.write(put("a"));
+    const { storage } = replicator;
+    let writes = 0;
+    const busy = world({
+      storage: Object.assign(storage, {
+        recomputeDigest: async () => {
+          const digest = storage.digest();
+          writes += 1;
+          await service.write(put(`b${writes}`));
+          return digest;
+        },
+      }),
+    });
+    await expect(busy.service.verify()).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(writes).toBe(5);
+  });
+
+  it("SV-11 writes are counted by how they end, and timed when they are acknowledged", async () => {
+    const metrics = prometheusMetrics();
+    const { service, replicator } = world({ metrics });
+    await service.write(put("a"), { requestId: "r" });
+    await service.write(put("a"), { requestId: "r" });
+    await expect(service.write([{ op: "no" }])).rejects.toThrow();
+    replicator.refuse = new ReplicationError("COMMIT_UNKNOWN", "nobody knows");
+    await expect(service.write(put("b"))).rejects.toThrow();
+    for (let scrape = 0; scrape < 2; scrape += 1) {
+      await service.refreshMetrics();
+      const text = await metrics.text();
+      for (const outcome of ["applied", "replayed", "refused", "unknown"]) {
+        expect(text).toContain(`nornicdb_proposals_total{outcome="${outcome}"} 1\n`);
+      }
+      expect(text).toContain("nornicdb_commit_duration_seconds_count 2\n");
+    }
+  });
+
+  it("SV-9 lag is told to listeners when it changes; one listener too many is OVERLOADED", async () => {
+    const { service, replicator } = world({ limits: { eventListenersMax: 1, lagPollMs: 10 } });
+    const lags: number[] = [];
+    const stop = service.onEvent((event) => {
+      if (event.kind === "lag") lags.push(event.lagEntries);
+    });
+    expect(code(() => service.onEvent(() => {}))).toBe("OVERLOADED");
+    for (const lagEntries of [0, 5, 5, 2]) {
+      replicator.picture = { lagEntries };
+      await time.advance(10);
+    }
+    expect(lags).toEqual([0, 5, 2]);
+    stop();
+    service.close();
+  });
+
+  it("SV-5 one stream too many is OVERLOADED, and an ended one makes room", async () => {
+    const { service } = world({ limits: { changeStreamsMax: 1 } });
+    const { signal } = new AbortController();
+    const request = { after: toLogIndex(0), follow: false, signal };
+    const open = (await service.changes(request))[Symbol.asyncIterator]();
+    await expect(service.changes(request)).rejects.toMatchObject({ code: "OVERLOADED" });
+    expect((await open.next()).done).toBe(true);
+    const left = (await service.changes(request))[Symbol.asyncIterator]();
+    await left.return?.();
+    await service.changes(request);
+  });
+
+  it("SV-5 what is no longer kept is COMPACTED when a stream is opened (FC-157)", async () => {
+    const { service } = createTestService(
+      { clock: time, timers: time },
+      { rememberedRequestsMax: 2 },
+    );
+    for (const id of ["a", "b", "c", "d"]) await service.write(put(id));
+    const { signal } = new AbortController();
+    const from = (after: number) =>
+      service.changes({ after: toLogIndex(after), follow: false, signal });
+    await expect(from(0)).rejects.toMatchObject({ code: "COMPACTED", outcome: "not_applied" });
+    for await (const batch of await from(2))
+      expect(batch.map(({ index }) => index)).toEqual([3, 4]);
   });
 });

@@ -11,7 +11,11 @@ import {
   unpackPayloads,
 } from "../replication/index.js";
 import { noMetrics, silentLogger } from "../runtime/index.js";
-import { createMemoryStorage, type MemoryStorage } from "../storage/index.js";
+import {
+  createMemoryStorage,
+  type MemoryStorage,
+  type MemoryStorageOptions,
+} from "../storage/index.js";
 import { createService, type ServiceParts } from "./create-service.js";
 import type { Service } from "./service.js";
 
@@ -22,7 +26,7 @@ const STAMP = "2026-01-01T00:00:00Z";
  * as a node of one does, with no log. `hold` keeps writes waiting; `picture` and `refuse` may be set.
  */
 export class DirectReplicator implements Replicator {
-  readonly storage: MemoryStorage = createMemoryStorage();
+  readonly storage: MemoryStorage;
   /** What `health` answers beside its own figures. */
   picture: Partial<Health> = {};
   /** The next writes are refused with this. */
@@ -32,6 +36,10 @@ export class DirectReplicator implements Replicator {
   #index = 0;
   #held: Promise<void> | undefined;
   #requests = 0;
+
+  constructor(options?: MemoryStorageOptions) {
+    this.storage = createMemoryStorage(options);
+  }
 
   async start(): Promise<void> {}
 
@@ -140,8 +148,9 @@ function unlessAborted(held: Promise<void>, signal?: AbortSignal): Promise<void>
 /** A service over a direct replicator, for tests; any part may be given. */
 export function createTestService(
   parts: Pick<ServiceParts, "clock" | "timers"> & Partial<ServiceParts>,
+  storageOptions?: MemoryStorageOptions,
 ): { readonly service: Service; readonly replicator: DirectReplicator } {
-  const replicator = new DirectReplicator();
+  const replicator = new DirectReplicator(storageOptions);
   const service = createService({
     replicator,
     storage: replicator.storage,

@@ -25,6 +25,7 @@ export const PROBLEMS: Readonly<Record<ErrorCode, { status: number; title: strin
 };
 
 export interface Problem {
+  /** `urn:nornicdb:error:CODE`: an identifier, not an address. */
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -46,7 +47,7 @@ export function toProblem(
   const { field, hint, retryAfterMs, leader } = error.details;
   const http = leader && httpOf(leader.id);
   return {
-    type: `https://nornicdb.dev/errors#${error.code.toLowerCase()}`,
+    type: `urn:nornicdb:error:${error.code}`,
     title,
     status,
     detail: error.message,
