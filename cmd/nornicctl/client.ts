@@ -53,26 +53,29 @@ export class Client {
   }
 
   async json(path: string, ask: Ask = {}): Promise<Json> {
-    const response = await this.#firstAnswer(path, ask);
-    const body = await bodyOf(response);
-    if (body === undefined) throw notOurs(this.endpoint, path);
-    return body;
+    return this.#firstAnswer(path, ask, async (response, endpoint) => {
+      const body = await bodyOf(response, endpoint);
+      if (body === undefined) throw notOurs(endpoint, path);
+      return body;
+    });
   }
 
   /** The body as it comes; the caller reads it to its end. */
   async bytes(path: string): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#firstAnswer(path, { answerMsMax: SLOW_ANSWER_MS_MAX });
-    if (response.body === null) throw notOurs(this.endpoint, path);
-    return bytesOf(response.body, this.endpoint);
+    const ask = { answerMsMax: SLOW_ANSWER_MS_MAX };
+    return this.#firstAnswer(path, ask, async ({ body }, endpoint) => {
+      if (body === null) throw notOurs(endpoint, path);
+      return bytesOf(body, endpoint);
+    });
   }
 
-  async #firstAnswer(path: string, ask: Ask): Promise<Response> {
+  async #firstAnswer<T>(path: string, ask: Ask, read: Read<T>): Promise<T> {
     const failures: Failure[] = [];
     for (const endpoint of this.#chosen ? [this.#chosen] : this.#endpoints) {
       try {
-        const response = await this.#askOne(endpoint, path, ask);
+        const answer = await this.#askOne(endpoint, path, ask, read);
         this.#chosen = endpoint;
-        return response;
+        return answer;
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (error.exit !== EXIT.unreachable && error.exit !== EXIT.tryAgain) throw error;
@@ -84,28 +87,31 @@ export class Client {
     throw new Failure(last.exit, last.code, message, last.next, { cause: last });
   }
 
-  async #askOne(endpoint: URL, path: string, ask: Ask): Promise<Response> {
+  /** The limit holds until `read` is through. */
+  async #askOne<T>(endpoint: URL, path: string, ask: Ask, read: Read<T>): Promise<T> {
     const abort = new AbortController();
     const limitMs = ask.answerMsMax ?? ANSWER_MS_MAX;
     const timer = setTimeout(() => abort.abort(), limitMs);
-    let response: Response;
+    const at = endpoint.href.replace(/\/$/, "");
     try {
-      response = await fetch(new URL(path.slice(1), endpoint), {
+      const response = await fetch(new URL(path.slice(1), endpoint), {
         method: ask.method ?? "GET",
         headers: this.#headers,
         signal: abort.signal,
         redirect: "error",
       });
+      if (response.ok || ask.alsoOk?.includes(response.status)) return await read(response, at);
+      throw problemFailure(at, path, response.status, await bodyOf(response, at));
     } catch (error) {
-      const reason = abort.signal.aborted ? `no answer within ${limitMs} ms` : networkReason(error);
-      throw unreachable(endpoint.href, reason, error);
+      if (abort.signal.aborted) throw unreachable(at, `no answer within ${limitMs} ms`, error);
+      throw error instanceof Failure ? error : unreachable(at, networkReason(error), error);
     } finally {
       clearTimeout(timer);
     }
-    if (response.ok || ask.alsoOk?.includes(response.status)) return response;
-    throw problemFailure(endpoint, path, response.status, await bodyOf(response));
   }
 }
+
+type Read<T> = (response: Response, endpoint: string) => Promise<T>;
 
 function parseEndpoints(list: string): URL[] {
   const texts = list.split(",").map((text) => text.trim());
@@ -139,13 +145,13 @@ function authorization(token: string): string {
     : `Bearer ${token}`;
 }
 
-async function bodyOf(response: Response): Promise<Json | undefined> {
+async function bodyOf(response: Response, endpoint: string): Promise<Json | undefined> {
   try {
     const body: unknown = JSON.parse(await response.text());
     return typeof body === "object" && body !== null ? (body as Json) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
-    throw unreachable(response.url, `the answer broke off: ${networkReason(error)}`, error);
+    throw unreachable(endpoint, `the answer broke off: ${networkReason(error)}`, error);
   }
 }
 
@@ -170,7 +176,7 @@ function unreachable(endpoint: string, reason: string, cause: unknown): Failure 
   return new Failure(
     EXIT.unreachable,
     "UNREACHABLE",
-    `${endpoint.replace(/\/$/, "")}: ${reason}`,
+    `${endpoint}: ${reason}`,
     "check that the node runs and that --endpoint names its HTTP address; nornicctl doctor",
     { cause },
   );
@@ -185,14 +191,8 @@ function notOurs(endpoint: string, path: string): Failure {
   );
 }
 
-function problemFailure(
-  endpoint: URL,
-  path: string,
-  status: number,
-  body: Json | undefined,
-): Failure {
+function problemFailure(at: string, path: string, status: number, body: Json | undefined): Failure {
   const { code, detail, hint, retryAfterMs, leader } = body ?? {};
-  const at = endpoint.href.replace(/\/$/, "");
   if (typeof code !== "string") {
     return status === 404
       ? notOurs(at, path)

@@ -12,6 +12,11 @@ export interface Io {
 /** The streams and variables of this process. */
 export function processIo(): Io {
   const { stderr } = process;
+  // Whoever reads the result may stop early, as `head` does.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit();
+    throw error;
+  });
   let shown = 0;
   const wipe = () => {
     if (shown > 0) stderr.write(`\r${" ".repeat(shown)}\r`);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { Client } from "./client.js";
 import { runProgram } from "./program.js";
 
 const folder = mkdtempSync(join(tmpdir(), "nornicctl-"));
@@ -178,6 +179,21 @@ describe("a node's answers", () => {
       reply.writeHead(302, { location: "http://127.0.0.1:9/" }).end();
     });
     expect((await run(["verify", "--endpoint", moved])).exit).toBe(3);
+  });
+
+  it("NC-3 an answer that does not come, or does not end, is given up", async () => {
+    const silent = await serve(() => {});
+    const endless = await serve((_request, reply) => {
+      reply.writeHead(200).write('{"equal":');
+    });
+    for (const endpoint of [silent, endless]) {
+      const client = new Client({ endpoint }, {});
+      const asked = client.json("/admin/verify", { method: "POST", answerMsMax: 50 });
+      await expect(asked).rejects.toMatchObject({
+        exit: 3,
+        message: `${endpoint}: no answer within 50 ms`,
+      });
+    }
   });
 
   it("NC-4 credentials go out as what they are and come back in no message (FC-172)", async () => {
