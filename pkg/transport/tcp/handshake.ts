@@ -10,6 +10,8 @@ export const PROTOCOL_VERSION_MIN = 1;
 export const PROTOCOL_VERSION_MAX = 1;
 const NONCE_BYTES = 32;
 const INSTANCE_LENGTH_MAX = 64;
+/** Node's TLS server looks at the client's certificate after the handshake, and sends no alert. */
+const CERTIFICATE_HINT = "; it may have refused this node's certificate, its log says so";
 const LINGER_MS = 1_000;
 
 export const LANES = ["urgent", "normal", "bulk"] as const;
@@ -36,12 +38,20 @@ class Refusal extends Error {
 
 type Fields = { readonly [key: string]: unknown };
 
+/** `hint` is why a peer may close without a word. */
+async function nextBody(link: Link, hint = ""): Promise<Uint8Array> {
+  const body = await link.next();
+  if (body !== undefined) return body;
+  const text = `handshake: ${link.closedBy}${hint}`;
+  throw link.endedByTls ? new Refusal("tls", text, true) : new TransportError("DISCONNECTED", text);
+}
+
 async function expectFrame(
   link: Link,
   type: number,
+  hint = "",
 ): Promise<{ body: Uint8Array; fields: Fields }> {
-  const body = await link.next();
-  if (body === undefined) throw new TransportError("DISCONNECTED", `handshake: ${link.closedBy}`);
+  const body = await nextBody(link, hint);
   return { body, fields: readFields(read(body), type) };
 }
 
@@ -176,7 +186,7 @@ export function dialHandshake(
       secret: options.secret !== undefined,
       instance: context.instance,
     });
-    const reply = await expectFrame(link, MessageType.helloReply);
+    const reply = await expectFrame(link, MessageType.helloReply, context.tls && CERTIFICATE_HINT);
     const peer = checkIdentity(context, link, reply.fields);
     if (wanted.peer !== undefined && peer !== wanted.peer) {
       throw new Refusal("wrong_node", `reached node "${peer}", expected "${wanted.peer}"`);
@@ -207,8 +217,7 @@ export function acceptHandshake(
 ): Promise<Session | { readonly legacy: Uint8Array }> {
   return guarded(context, link, async () => {
     const { options } = context;
-    const body = await link.next();
-    if (body === undefined) throw new TransportError("DISCONNECTED", `handshake: ${link.closedBy}`);
+    const body = await nextBody(link);
     const first = read(body);
     if (options.legacyPeers && first.type <= NORNICDB_TYPE_MAX) return { legacy: body };
     const fields = readFields(first, MessageType.hello);

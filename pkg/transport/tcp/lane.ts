@@ -13,6 +13,7 @@ import { parseAddress } from "./address.js";
 import type { TransportContext } from "./context.js";
 import { dialHandshake, type LaneName, type Session } from "./handshake.js";
 import { bodyOf, encodeForLink, Link } from "./link.js";
+import { isTlsFailure } from "./tls-failure.js";
 
 interface PendingCall {
   readonly id: number;
@@ -78,17 +79,15 @@ export class Lane {
       const wanted = { peer: this.#target.peer, lane: this.#target.lane };
       this.#ready(link, await this.#greet(link, wanted));
     } catch (error) {
-      this.#lost(
-        error instanceof TransportError
-          ? error
-          : new TransportError(
-              "DISCONNECTED",
-              this.#text((error as Error).message),
-              {},
-              { cause: error },
-            ),
-      );
+      this.#lost(error instanceof TransportError ? error : this.#unreachable(error as Error));
     }
+  }
+
+  #unreachable(cause: Error): TransportError {
+    const text = this.#text(cause.message);
+    if (!isTlsFailure(cause)) return new TransportError("DISCONNECTED", text, {}, { cause });
+    this.#context.rejected("tls", this.#target.address, cause.message);
+    return new TransportError("REFUSED", text, { reason: "tls" }, { cause });
   }
 
   async #connect(): Promise<Link> {
@@ -134,7 +133,7 @@ export class Lane {
       this.#legacy = true;
       void this.#connect().then(
         (fresh) => this.#open(fresh, undefined),
-        (error: Error) => this.#lost(new TransportError("DISCONNECTED", this.#text(error.message))),
+        (error: Error) => this.#lost(this.#unreachable(error)),
       );
       return;
     }

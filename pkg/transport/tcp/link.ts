@@ -9,6 +9,7 @@ import {
 } from "../frame/frame-parser.js";
 import type { RejectReason, TransportContext } from "./context.js";
 import { type Seal, TAG_BYTES } from "./seal.js";
+import { isTlsFailure } from "./tls-failure.js";
 
 /** Frames up to this size in sum travel in one write, larger ones in pieces of it. */
 const PIECE_BYTES_MAX = 128 * 1024;
@@ -72,6 +73,7 @@ export class Link {
   #heard = false;
   #takenBytes = 0;
   #closedBy: string | undefined;
+  #endedByTls = false;
   #wake: (() => void) | undefined;
 
   constructor(context: TransportContext, stream: Stream) {
@@ -87,7 +89,10 @@ export class Link {
         this.#writable = true;
         this.#write();
       },
-      onClose: (error) => this.#gone(error === undefined ? "the peer closed" : error.message),
+      onClose: (error) => {
+        this.#endedByTls = isTlsFailure(error);
+        this.#gone(error === undefined ? "the peer closed" : error.message);
+      },
     });
   }
 
@@ -97,6 +102,11 @@ export class Link {
 
   get closedBy(): string {
     return this.#closedBy ?? "";
+  }
+
+  /** With TLS 1.3 a dialler learns that its certificate was refused only after connecting. */
+  get endedByTls(): boolean {
+    return this.#endedByTls;
   }
 
   get unsentBytes(): number {
