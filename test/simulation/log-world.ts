@@ -148,3 +148,33 @@ export function crashingFileSystem(
   };
   return { fileSystem, calls: () => calls };
 }
+
+/** The disk as it is, but that each file passes through `wrap`, which gets the mode it was opened in. */
+export function withFiles(
+  disk: SimDisk,
+  wrap: (file: File, mode: "read" | "write" | "create") => Partial<File>,
+): FileSystem {
+  return {
+    open: (path, mode) => {
+      const file = disk.open(path, mode);
+      return {
+        path: file.path,
+        sizeBytes: () => file.sizeBytes(),
+        read: (target, position) => file.read(target, position),
+        write: (source, position) => file.write(source, position),
+        truncate: (sizeBytes) => file.truncate(sizeBytes),
+        sync: () => file.sync(),
+        close: () => file.close(),
+        ...wrap(file, mode),
+      };
+    },
+    makeDirectory: (path) => disk.makeDirectory(path),
+    list: (path) => disk.list(path),
+    exists: (path) => disk.exists(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncDirectory: (path) => disk.syncDirectory(path),
+    freeBytes: () => disk.freeBytes(),
+    lock: (path) => disk.lock(path),
+  };
+}

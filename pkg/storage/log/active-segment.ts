@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Position } from "../../base/index.js";
 import type { HardState } from "../../replication/ports/index.js";
 import type { File, FileSystem } from "../../runtime/index.js";
+import { isFull, toLogError } from "./failures.js";
 import {
   encodeHardState,
   encodeHeader,
@@ -11,7 +12,7 @@ import {
   segmentName,
 } from "./format.js";
 import { RecordBatch } from "./record-batch.js";
-import type { Identity } from "./recover.js";
+import type { Identity, Segment } from "./recover.js";
 
 /** The segment that is written to. */
 export interface ActiveSegment {
@@ -23,6 +24,11 @@ export interface ActiveSegment {
   sizeBytes: number;
   /** What the last finished sync covered; 0 until its head and all before it are durable. */
   durableBytes: number;
+}
+
+/** As one of the closed segments. */
+export function toSegment({ sequence, name, path, sizeBytes }: ActiveSegment): Segment {
+  return { sequence, name, path, sizeBytes, provenBytes: 0 };
 }
 
 export interface SegmentStart {
@@ -72,6 +78,7 @@ export function beginSegment(
 /**
  * A segment that stands alone (the first, or after a reset): it gets its name only when its head
  * is durable, so that one with a bad head is known to be damaged.
+ * @throws LogError `LOG_FULL`: it has no name, nothing was changed
  */
 export async function beginAlone(
   fileSystem: FileSystem,
@@ -83,12 +90,16 @@ export async function beginAlone(
   const draft = `${path}.tmp`;
   if (fileSystem.exists(draft)) fileSystem.remove(draft);
   const head = segmentHead(start);
-  const fresh = fileSystem.open(draft, "create");
   try {
-    fresh.write(head, 0);
-    await fresh.sync();
-  } finally {
-    fresh.close();
+    const fresh = fileSystem.open(draft, "create");
+    try {
+      fresh.write(head, 0);
+      await fresh.sync();
+    } finally {
+      fresh.close();
+    }
+  } catch (error) {
+    throw isFull(error) ? toLogError("no space for a segment", error) : error;
   }
   fileSystem.rename(draft, path);
   await fileSystem.syncDirectory(directory);

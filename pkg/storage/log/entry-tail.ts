@@ -1,4 +1,5 @@
 import type { Entry } from "../../replication/ports/index.js";
+import type { Gathering } from "./entry-reader.js";
 import { LOG_LIMITS } from "./limits.js";
 
 /** The newest entries, without gaps up to the last one, bounded in bytes and in number. */
@@ -35,9 +36,14 @@ export class EntryTail {
     }
   }
 
-  /** Only for indexes from `first` to the last one. */
-  get(index: number): Entry {
-    return this.#entries[this.#head + index - this.#first] as Entry;
+  /** Adds entries until `to` or the byte limit; `from` is not below `first`. */
+  gather(from: number, to: number, into: Gathering): void {
+    for (let index = from; index <= to; index += 1) {
+      const entry = this.#entries[this.#head + index - this.#first] as Entry;
+      if (entry.payload.length > into.bytesLeft && into.entries.length > 0) return;
+      into.bytesLeft -= entry.payload.length;
+      into.entries.push(entry);
+    }
   }
 
   truncate(from: number): void {

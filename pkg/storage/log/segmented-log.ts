@@ -1,6 +1,4 @@
 import {
-  type Deferred,
-  deferred,
   invariant,
   type LogIndex,
   type Position,
@@ -14,7 +12,7 @@ import {
   type LogStore,
 } from "../../replication/ports/index.js";
 import type { Clock, FileLock, FileSystem, Logger, Metrics } from "../../runtime/index.js";
-import { type ActiveSegment, beginAlone, beginSegment } from "./active-segment.js";
+import { type ActiveSegment, beginAlone, beginSegment, toSegment } from "./active-segment.js";
 import { EntryReader } from "./entry-reader.js";
 import { EntryTail } from "./entry-tail.js";
 import { closedError, isFull, toLogError } from "./failures.js";
@@ -22,8 +20,11 @@ import { encodeHardState, RECORD_TYPES } from "./format.js";
 import { LOG_LIMITS } from "./limits.js";
 import type { LogMap } from "./log-map.js";
 import { type LogMeters, logMeters } from "./log-meters.js";
+import { assertEntries, assertHardState } from "./preconditions.js";
 import { RecordBatch } from "./record-batch.js";
 import type { Identity, Segment } from "./recover.js";
+import { SegmentAppend } from "./segment-append.js";
+import { SyncQueue } from "./sync-queue.js";
 
 export interface SegmentedLogOptions {
   /** Made if missing. */
@@ -71,8 +72,7 @@ export class SegmentedLog implements LogStore {
   #durable: number;
   /** What the sync under way will make durable; a truncation meanwhile lowers it. */
   #syncing = 0;
-  #running: Promise<void> | undefined;
-  #next: Deferred<LogIndex> | undefined;
+  readonly #syncs = new SyncQueue(() => this.#syncOnce());
   /** Nothing is accepted until a sync that began after the cut of a failed write is over. */
   #cutPending = false;
   #failure: LogError | undefined;
@@ -122,25 +122,13 @@ export class SegmentedLog implements LogStore {
 
   append(entries: readonly Entry[]): void {
     this.#checkOpen();
-    this.#checkEntries(entries);
-    const { sequence, durableBytes, sizeBytes: start } = this.#active;
-    const batch = this.#batch;
-    const offsets: number[] = [];
-    let flushed = start;
-    batch.clear();
-    for (const { kind, index, term, payload } of entries) {
-      const room = LOG_LIMITS.writeBytesMax - payload.length;
-      if (batch.usedBytes > 0 && batch.usedBytes > room) {
-        this.#writeBatch(flushed, start);
-        flushed += batch.usedBytes;
-        batch.clear();
-      }
-      offsets.push(flushed + batch.add(RECORD_TYPES[kind], index, term, durableBytes, payload));
-    }
-    this.#writeBatch(flushed, start);
-    this.#active.sizeBytes = flushed + batch.usedBytes;
-    for (let i = 0; i < entries.length; i += 1) {
-      const entry = entries[i] as Entry;
+    assertEntries(entries, this.#map.last, this.#active.sizeBytes);
+    if (entries.length === 0) return;
+    const { sequence } = this.#active;
+    const offsets = this.#write((to) =>
+      entries.map((e) => to.add(RECORD_TYPES[e.kind], e.index, e.term, e.payload)),
+    );
+    for (const [i, entry] of entries.entries()) {
       this.#map.add(sequence, entry.index, entry.term, offsets[i] as number);
       this.#tail.push(entry);
     }
@@ -148,15 +136,9 @@ export class SegmentedLog implements LogStore {
 
   saveHardState(state: HardState): void {
     this.#checkOpen();
-    const now = this.#hardState;
-    invariant(state.term >= now.term, "the term of the hard state never goes back");
-    invariant(state.commit >= now.commit, "the committed index never goes back");
-    invariant(state.epoch >= now.epoch, "the fencing epoch never goes back");
-    invariant(
-      state.term > now.term || now.votedFor === null || state.votedFor === now.votedFor,
-      "a vote is kept for the whole term",
-    );
-    this.#writeRecord(RECORD_TYPES.hardState, state.commit, state.term, encodeHardState(state));
+    assertHardState(this.#hardState, state);
+    const { commit, term } = state;
+    this.#write((to) => to.add(RECORD_TYPES.hardState, commit, term, encodeHardState(state)));
     this.#hardState = { ...state };
   }
 
@@ -164,7 +146,7 @@ export class SegmentedLog implements LogStore {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closing !== undefined) return Promise.reject(closedError());
     invariant(!this.#exclusive, "nothing is synced while a reset is under way");
-    return this.#sync();
+    return this.#syncs.request();
   }
 
   truncateSuffix(from: LogIndex): void {
@@ -175,7 +157,7 @@ export class SegmentedLog implements LogStore {
     if (from > map.lastIndex) return;
     const termBefore = map.termAt(from - 1);
     invariant(termBefore !== undefined, "the entry before the cut is in the log or its base");
-    this.#writeRecord(RECORD_TYPES.truncate, from, termBefore, EMPTY);
+    this.#write((to) => to.add(RECORD_TYPES.truncate, from, termBefore, EMPTY));
     map.truncate(from, termBefore);
     this.#tail.truncate(from);
     this.#reader.forget();
@@ -206,7 +188,7 @@ export class SegmentedLog implements LogStore {
   async reset(base: Position): Promise<void> {
     this.#checkOpen();
     invariant(!this.#exclusive, "one reset at a time");
-    if (this.#running !== undefined || this.#cutPending) await this.sync();
+    if (this.#syncs.isRunning || this.#cutPending) await this.sync();
     this.#checkOpen();
     this.#exclusive = true;
     try {
@@ -222,7 +204,7 @@ export class SegmentedLog implements LogStore {
         hardState,
       });
       old.file.close();
-      const drop = [...this.#older, asSegment(old)];
+      const drop = [...this.#older, toSegment(old)];
       this.#older = [];
       this.#hardState = hardState;
       this.#map.reset(base);
@@ -233,7 +215,7 @@ export class SegmentedLog implements LogStore {
       this.#meters.position.set(base.index);
       await this.#removeAll(drop);
     } catch (error) {
-      if (isFull(error) && this.#map.base !== base) throw toLogError("no space to reset", error);
+      if (error instanceof LogError && error.code === "LOG_FULL") throw error;
       throw this.#fail("the log could not be reset", error);
     } finally {
       this.#exclusive = false;
@@ -257,12 +239,7 @@ export class SegmentedLog implements LogStore {
     while (next !== undefined && next <= last && next < tailFirst) {
       next = this.#reader.gather(this.#map, next, Math.min(last, tailFirst - 1), gathering);
     }
-    for (; next !== undefined && next <= last; next += 1) {
-      const entry = this.#tail.get(next);
-      if (entry.payload.length > gathering.bytesLeft && gathering.entries.length > 0) break;
-      gathering.bytesLeft -= entry.payload.length;
-      gathering.entries.push(entry);
-    }
+    if (next !== undefined) this.#tail.gather(next, last, gathering);
     return gathering.entries;
   }
 
@@ -284,92 +261,43 @@ export class SegmentedLog implements LogStore {
     }
   }
 
-  #checkEntries(entries: readonly Entry[]): void {
-    let index: number = this.#map.lastIndex;
-    let term: number = this.#map.lastTerm;
-    let bytes = this.#active.sizeBytes;
-    for (const entry of entries) {
-      invariant(entry.index === index + 1, "entries follow one another without a gap");
-      invariant(entry.term >= term, "terms do not fall from entry to entry");
-      invariant(
-        entry.payload.length <= LOG_LIMITS.payloadBytesMax,
-        "a payload keeps within payloadBytesMax",
-      );
-      index = entry.index;
-      term = entry.term;
-      bytes += entry.payload.length + 64;
-    }
-    invariant(
-      bytes <= LOG_LIMITS.segmentBytesHardMax,
-      "a segment is synced before it is too large",
-    );
-  }
-
-  #writeRecord(type: number, index: number, term: number, payload: Uint8Array): void {
-    const { sizeBytes, durableBytes } = this.#active;
-    this.#batch.clear();
-    this.#batch.add(type, index, term, durableBytes, payload);
-    this.#writeBatch(sizeBytes, sizeBytes);
-    this.#active.sizeBytes = sizeBytes + this.#batch.usedBytes;
-  }
-
-  /**
-   * The first checksum goes last: should the disk be full midway, no whole record is there that a
-   * power cut could bring back after the caller was told that nothing was added.
-   */
-  #writeBatch(position: number, cutBackTo: number): void {
-    const bytes = this.#batch.bytes();
-    if (bytes.length === 0) return;
-    const { file } = this.#active;
+  #write<T>(fill: (append: SegmentAppend) => T): T {
     this.#sealed = false;
     try {
-      file.write(bytes.subarray(4), position + 4);
-      file.write(bytes.subarray(0, 4), position);
+      const append = new SegmentAppend(this.#active, this.#batch);
+      const result = fill(append);
+      append.finish();
+      return result;
     } catch (error) {
-      throw this.#cutBack(cutBackTo, error);
+      throw this.#cutBack(error);
     }
   }
 
-  #cutBack(cutBackTo: number, cause: unknown): LogError {
+  #cutBack(cause: unknown): LogError {
     if (!isFull(cause)) return this.#fail("a write to the log failed", cause);
     try {
-      this.#active.file.truncate(cutBackTo);
+      this.#active.file.truncate(this.#active.sizeBytes);
     } catch (error) {
       return this.#fail("the disk is full and what was written could not be cut back", error);
     }
     this.#cutPending = true;
-    this.#sync().catch(() => {});
+    this.#syncs.request().catch(() => {});
     this.#logger.log("warn", "wal_full", "no space for the log; nothing was added", {
       segment: this.#active.name,
     });
     return toLogError("no space for the log", cause);
   }
 
-  #sync(): Promise<LogIndex> {
-    this.#next ??= deferred<LogIndex>();
-    const { promise } = this.#next;
-    this.#running ??= this.#runSyncs();
-    return promise;
-  }
-
-  async #runSyncs(): Promise<void> {
-    // One turn later, so that callers of the same turn share the first sync as well.
-    await Promise.resolve();
-    for (let turn = this.#next; turn !== undefined; turn = this.#next) {
-      this.#next = undefined;
-      try {
-        if (this.#failure !== undefined) throw this.#failure;
-        turn.resolve(await this.#syncOnce());
-      } catch (error) {
-        const failure = this.#fail("a sync of the log failed", error);
-        turn.promise.catch(() => {});
-        turn.reject(failure);
-      }
-    }
-    this.#running = undefined;
-  }
-
   async #syncOnce(): Promise<LogIndex> {
+    try {
+      if (this.#failure !== undefined) throw this.#failure;
+      return await this.#syncActive();
+    } catch (error) {
+      throw this.#fail("a sync of the log failed", error);
+    }
+  }
+
+  async #syncActive(): Promise<LogIndex> {
     const cut = this.#cutPending;
     const rotated = !cut && this.#active.sizeBytes >= this.#segmentBytesMax;
     const closed = rotated ? this.#rotate() : undefined;
@@ -414,7 +342,7 @@ export class SegmentedLog implements LogStore {
       });
       return undefined;
     }
-    this.#older.push(asSegment(before));
+    this.#older.push(toSegment(before));
     return before;
   }
 
@@ -433,17 +361,18 @@ export class SegmentedLog implements LogStore {
   async #close(): Promise<void> {
     try {
       if (this.#failure !== undefined) throw this.#failure;
-      await this.#sync();
+      await this.#syncs.request();
       if (!this.#sealed) {
         const { commit, term } = this.#hardState;
-        this.#writeRecord(RECORD_TYPES.seal, commit, term, encodeHardState(this.#hardState));
-        await this.#sync();
+        const state = encodeHardState(this.#hardState);
+        this.#write((to) => to.add(RECORD_TYPES.seal, commit, term, state));
+        await this.#syncs.request();
       }
     } catch (error) {
       if (!(error instanceof LogError && error.code === "LOG_FULL")) throw error;
-      await this.#sync();
+      await this.#syncs.request();
     } finally {
-      await this.#running?.catch(() => {});
+      await this.#syncs.idle();
       this.#reader.forget();
       this.#active.file.close();
       this.#lock.release();
@@ -466,8 +395,4 @@ export class SegmentedLog implements LogStore {
     }
     return this.#failure;
   }
-}
-
-function asSegment({ sequence, name, path, sizeBytes }: ActiveSegment): Segment {
-  return { sequence, name, path, sizeBytes, provenBytes: 0 };
 }
