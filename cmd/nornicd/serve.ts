@@ -91,6 +91,7 @@ function dieOnSurprise(logger: Logger): void {
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const hint = error instanceof ReplicationError ? error.details.hint : undefined;
-  return hint === undefined ? error.message : `${error.message}; ${hint}`;
+  const { field, hint } = error instanceof ReplicationError ? error.details : {};
+  const about = field === undefined ? "" : `${field}: `;
+  return `${about}${error.message}${hint === undefined ? "" : `; ${hint}`}`;
 }

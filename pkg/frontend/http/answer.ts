@@ -57,6 +57,9 @@ export function sendProblem(
   const retryAfter = retryAfterSeconds(problem);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   if (error.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Basic realm="nornic"');
+  // Closed with bytes of a refused body still arriving, it would reach its sender as a reset
+  // instead of as this answer; what is sent on is dropped unread.
+  if (error.code === "TOO_LARGE") reply.removeHeader("connection");
   if (context.closing.aborted) reply.header("connection", "close");
   reply
     .code(problem.status)

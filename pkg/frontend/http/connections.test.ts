@@ -161,3 +161,35 @@ it("HT-9 a stream from changes that are gone is 410 COMPACTED, and says what to 
   const kept = await (await fetch(`${base}/changes?after=2&follow=false`)).text();
   expect(kept.trim().split("\n")).toHaveLength(2);
 });
+
+it("HT-15 connections on which nothing was asked, in the clear or over TLS, do not delay the close", async () => {
+  await serve({ limits: { drainMs: 60_000 } });
+  await open();
+  await server.close();
+  await serve({ tls: await certificate("x"), limits: { drainMs: 60_000 } });
+  const secure = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  secure.on("error", () => {});
+  await once(secure, "secureConnect");
+  await server.close();
+});
+
+it("HT-15 a TLS handshake that does not go on is cut at the end of the drain", async () => {
+  await serve({ tls: await certificate("x"), limits: { drainMs: 10, cutMs: 10 } });
+  const socket = await open();
+  const ended = rest(socket);
+  await server.close();
+  expect(await ended).toBe("");
+});
+
+it("HT-6 the sender of a body that is too large gets its answer, however much it sends on (FC-164)", async () => {
+  await serve({ limits: { bodyBytesMax: 1000 } });
+  const socket = await open();
+  const bytes = 32 * 1024 * 1024;
+  socket.write("PUT /nodes/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+  socket.write(`content-length: ${bytes}\r\n\r\n`);
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 413 /);
+  await new Promise((resolve) => socket.write(Buffer.alloc(bytes, "y"), resolve));
+  socket.write("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  expect(await rest(socket)).toMatch(/^HTTP\/1.1 200 /);
+});

@@ -16,6 +16,7 @@ import { addGraphRoutes } from "./graph-routes.js";
 import { addHealthRoutes } from "./health-routes.js";
 import { parseJsonBody } from "./json-body.js";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.js";
+import { OpenSockets } from "./open-sockets.js";
 import { toProblem, toReplicationError } from "./problem.js";
 import { SHARED_SCHEMAS } from "./schemas.js";
 
@@ -67,6 +68,7 @@ class FastifyHttpServer implements HttpServer {
   readonly #context: HttpContext;
   readonly #closing = new AbortController();
   readonly #server: Server | TlsServer;
+  readonly #sockets: OpenSockets;
   readonly #app: FastifyInstance;
   readonly #events: EventSockets;
   #closed: Promise<void> | undefined;
@@ -92,6 +94,7 @@ class FastifyHttpServer implements HttpServer {
       limits,
       parts.tls,
     );
+    this.#sockets = new OpenSockets(this.#server);
     this.#app = fastify({
       logger: false,
       bodyLimit: limits.bodyBytesMax,
@@ -183,7 +186,7 @@ class FastifyHttpServer implements HttpServer {
         ),
         timers.after(limits.drainMs + limits.cutMs, () => {
           this.#events.terminate();
-          this.#server.closeAllConnections();
+          this.#sockets.cutAll();
         }),
         this.#closeIdle(),
       ];
@@ -193,12 +196,13 @@ class FastifyHttpServer implements HttpServer {
     await this.#app.close();
   }
 
-  /** Connections kept alive end as soon as they have had their answer. */
+  /** Connections end as soon as they have had their answer, and at once when none is due. */
   #closeIdle(): () => void {
     const { timers } = this.#context;
     let cancel = () => {};
     const step = () => {
       this.#server.closeIdleConnections();
+      this.#sockets.closeSilent();
       cancel = timers.after(DRAIN_STEP_MS, step);
     };
     step();
