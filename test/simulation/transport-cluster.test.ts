@@ -1,123 +1,17 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type NodeId, parseNodeId } from "../../pkg/base/index.js";
-import type { PeerMessage, TransportError } from "../../pkg/replication/ports/index.js";
-import type { LogFields, Metrics, Stream } from "../../pkg/runtime/index.js";
 import {
-  type ClusterTransport,
-  createTransport,
-  encodeFrame,
   FRAME_BYTES_MAX,
-  FrameParser,
   MessageType,
   type TransportOptions,
   writeFrameHeader,
 } from "../../pkg/transport/index.js";
-import { seededRandom, VirtualTime } from "../support/index.js";
-import { SimNetwork } from "../support/sim-network.js";
-
-const LIMIT = { ticksMax: 400_000 };
-const SECRET = new TextEncoder().encode("a secret of the whole cluster");
-const id = (name: string) => parseNodeId(name) as NodeId;
-
-class World {
-  readonly time = new VirtualTime();
-  readonly random = seededRandom(7);
-  readonly network = new SimNetwork({ time: this.time, random: this.random });
-  readonly rejected: string[] = [];
-  readonly dials: number[] = [];
-  readonly transports: ClusterTransport[] = [];
-
-  node(name: string, more: Partial<TransportOptions> = {}): ClusterTransport {
-    const host = this.network.host(name);
-    const metrics: Metrics = {
-      counter: (metric) => ({
-        add: (_, labels) => {
-          expect(metric).toBe("nornicdb_transport_frames_rejected_total");
-          this.rejected.push(`${name} ${labels?.reason}`);
-        },
-      }),
-      gauge: () => ({ set: () => {} }),
-      histogram: () => ({ observe: () => {} }),
-    };
-    const log = (_: string, event: string, message: string, fields?: LogFields) => {
-      expect(event).toBe("transport_rejected");
-      expect(message + JSON.stringify(fields)).not.toContain("a secret of");
-    };
-    const transport = createTransport({
-      nodeId: id(name),
-      clusterId: "c1",
-      listen: { host: name, port: 7688 },
-      secret: SECRET,
-      network: {
-        listen: (...args) => host.listen(...args),
-        connect: (...args) => {
-          this.dials.push(this.time.monotonicMs());
-          return host.connect(...args);
-        },
-      },
-      clock: this.time,
-      timers: this.time,
-      random: this.random,
-      logger: { log, child: () => ({ log, child: () => expect.unreachable() }) },
-      metrics,
-      ...more,
-    });
-    this.transports.push(transport);
-    return transport;
-  }
-
-  run<T>(promise: Promise<T>): Promise<T> {
-    return this.time.run(promise, LIMIT);
-  }
-
-  /** A peer that speaks bytes only; what it is sent is collected as whole bodies. */
-  async raw(to: string): Promise<{ stream: Stream; bodies: string[]; closed: () => boolean }> {
-    const dial = this.network.host("evil").connect({ host: to, port: 7688 }, { timeoutMs: 1000 });
-    const stream = await this.run(dial);
-    const bodies: string[] = [];
-    let closed = false;
-    const parser = new FrameParser();
-    stream.start({
-      onData: (bytes) => parser.push(bytes, (body) => bodies.push(Buffer.from(body).toString())),
-      onDrain: () => {},
-      onClose: () => {
-        closed = true;
-      },
-    });
-    return { stream, bodies, closed: () => closed };
-  }
-}
+import { ask, codeOf, echo, frame, id, World } from "./transport-world.js";
 
 let world = new World();
 afterEach(async () => {
-  await world.run(Promise.all(world.transports.map((t) => t.close())));
-  for (const transport of world.transports) expect(transport.pendingCalls()).toBe(0);
-  await world.time.advance(20_000);
-  expect(world.time.pending()).toBe(0);
+  await world.end();
   world = new World();
 });
-
-const echo = async (_: NodeId, message: PeerMessage) => ({
-  type: MessageType.forwardResponse,
-  payload: message.payload,
-});
-const ask = (payload: PeerMessage["payload"]) => ({ type: MessageType.forward, payload });
-
-function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => "answered",
-    (error: TransportError) =>
-      `${error.code} ${error.details.reason ?? error.details.remoteCode ?? ""}`.trim(),
-  );
-}
-
-function frame(type: number, payload: PeerMessage["payload"], callId?: number): Uint8Array {
-  const bytes = encodeFrame(
-    callId === undefined ? { type, payload } : { type, id: callId, payload },
-  );
-  writeFrameHeader(bytes, bytes.length - 4);
-  return bytes;
-}
 
 describe("calls", () => {
   it("TR-20 1,000 calls answered in random order each reach their caller (FC-131)", async () => {

@@ -3,25 +3,32 @@ import { DEFAULT_LIMITS, type TransportLimits, type TransportOptions } from "./o
 
 const INSTANCE_BYTES = 8;
 
+const REJECT_REASONS = [
+  "wrong_version",
+  "wrong_cluster",
+  "wrong_node",
+  "wrong_secret",
+  "wrong_certificate",
+  "not_authenticated",
+  "not_a_member",
+  "self_connection",
+  "duplicate_node",
+  "handshake_timeout",
+  "too_many_connections",
+  "too_many_failures",
+  "protocol",
+  "bad_frame",
+  "bad_mac",
+  "tls",
+  "send_queue_full",
+] as const;
 /** Why a connection, a handshake or a frame was refused: error detail, log field, metric label. */
-export type RejectReason =
-  | "wrong_version"
-  | "wrong_cluster"
-  | "wrong_node"
-  | "wrong_secret"
-  | "wrong_certificate"
-  | "not_authenticated"
-  | "not_a_member"
-  | "self_connection"
-  | "duplicate_node"
-  | "handshake_timeout"
-  | "too_many_connections"
-  | "too_many_failures"
-  | "protocol"
-  | "bad_frame"
-  | "bad_mac"
-  | "tls"
-  | "send_queue_full";
+export type RejectReason = (typeof REJECT_REASONS)[number];
+
+/** A peer's word for it, which becomes a metric's label only if it is one of ours. */
+export function toRejectReason(text: unknown): RejectReason {
+  return REJECT_REASONS.find((reason) => reason === text) ?? "protocol";
+}
 
 /** What all parts of one transport share. */
 export class TransportContext {

@@ -2,13 +2,14 @@ import { type NodeId, parseNodeId } from "../../base/index.js";
 import { TransportError } from "../../replication/ports/index.js";
 import { MessageType, NORNICDB_TYPE_MAX } from "../codec/codes.js";
 import { decodeEnvelope, type Envelope } from "../codec/envelope.js";
-import type { RejectReason, TransportContext } from "./context.js";
+import { type RejectReason, type TransportContext, toRejectReason } from "./context.js";
 import { bodyOf, encodeForLink, type Link, type Seals } from "./link.js";
 import { derive, Seal, sameBytes, transcriptOf } from "./seal.js";
 
 export const PROTOCOL_VERSION_MIN = 1;
 export const PROTOCOL_VERSION_MAX = 1;
 const NONCE_BYTES = 32;
+const EXCERPT_LENGTH_MAX = 200;
 const INSTANCE_LENGTH_MAX = 64;
 /** Node's TLS server looks at the client's certificate after the handshake, and sends no alert. */
 const CERTIFICATE_HINT = "; it may have refused this node's certificate, its log says so";
@@ -46,6 +47,11 @@ async function nextBody(link: Link, hint = ""): Promise<Uint8Array> {
   throw link.endedByTls ? new Refusal("tls", text, true) : new TransportError("DISCONNECTED", text);
 }
 
+/** What an unproven peer sent, short enough and without line breaks for a log. */
+function excerpt(value: unknown): string {
+  return JSON.stringify(String(value).slice(0, EXCERPT_LENGTH_MAX)).slice(1, -1);
+}
+
 async function expectFrame(
   link: Link,
   type: number,
@@ -66,8 +72,8 @@ function read(body: Uint8Array): Envelope {
 function readFields(envelope: Envelope, type: number): Fields {
   const fields = (envelope.payload ?? {}) as Fields;
   if (envelope.type === MessageType.error) {
-    const reason = String(fields.reason ?? "protocol") as RejectReason;
-    throw new Refusal(reason, `the peer refused: ${String(fields.message)}`, true);
+    const text = `the peer refused: ${excerpt(fields.message)}`;
+    throw new Refusal(toRejectReason(fields.reason), text, true);
   }
   if (envelope.type === type && typeof fields === "object") return fields;
   throw new Refusal("protocol", `handshake: expected message ${type}, got ${envelope.type}`);
@@ -110,7 +116,7 @@ function checkIdentity(context: TransportContext, link: Link, fields: Fields): N
   if (fields.cluster !== clusterId) {
     throw new Refusal(
       "wrong_cluster",
-      `cluster "${String(fields.cluster)}", here it is "${clusterId}"`,
+      `cluster "${excerpt(fields.cluster)}", here it is "${clusterId}"`,
     );
   }
   const peer = typeof fields.node === "string" ? parseNodeId(fields.node) : undefined;
@@ -193,7 +199,7 @@ export function dialHandshake(
     }
     const { version } = reply.fields;
     if (version !== PROTOCOL_VERSION_MAX) {
-      throw new Refusal("wrong_version", `the peer chose protocol version ${String(version)}`);
+      throw new Refusal("wrong_version", `the peer chose protocol version ${excerpt(version)}`);
     }
     checkSecretUse(context, reply.fields);
     const ours = keys(options.secret, transcriptOf(hello, reply.body));
@@ -229,7 +235,7 @@ export function acceptHandshake(
     }
     const peer = checkIdentity(context, link, fields);
     if (fields.expect !== "" && fields.expect !== options.nodeId) {
-      const text = `meant for node "${String(fields.expect)}", this is "${options.nodeId}"`;
+      const text = `meant for node "${excerpt(fields.expect)}", this is "${options.nodeId}"`;
       throw new Refusal("wrong_node", text);
     }
     const lane = LANES.find((name) => name === fields.lane);
