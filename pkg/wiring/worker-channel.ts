@@ -36,12 +36,14 @@ class WorkerChannel implements NodeChannel {
   readonly #deliver: (message: FromNode) => void;
   readonly #logger: Logger;
   readonly #giveUp: Cancel;
+  readonly #stateMachine: StateMachine;
   #over = false;
   #heard = false;
 
   constructor(parts: WorkerChannelParts, deliver: (message: FromNode) => void) {
     this.#deliver = deliver;
     this.#logger = parts.logger;
+    this.#stateMachine = parts.stateMachine;
     const port = parts.stateMachine.writerPort?.() ?? serveHere(parts.stateMachine);
     const workerData: ReplicationWorkerData = {
       identity: parts.identity,
@@ -72,6 +74,7 @@ class WorkerChannel implements NodeChannel {
     this.#over = true;
     this.#giveUp();
     await this.#worker.terminate();
+    await this.#stateMachine.close();
   }
 
   #onMessage(message: FromWorker): void {

@@ -112,8 +112,8 @@ export async function checkPairs(url: string, numbers: readonly number[]) {
 /** Asks the server to recompute its digest from the rows; throws when it differs. */
 export async function verifyDigest(url: string): Promise<void> {
   const answer = await fetch(`${url}/admin/verify`, { method: "POST" });
-  const body = (await answer.json()) as { result?: string };
-  if (answer.status !== 200 || body.result !== "equal") {
+  const body = (await answer.json()) as { equal?: boolean };
+  if (answer.status !== 200 || body.equal !== true) {
     throw new Error(`verification said ${answer.status} ${JSON.stringify(body)}`);
   }
 }
