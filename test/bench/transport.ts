@@ -85,7 +85,8 @@ async function serve(role: string): Promise<void> {
     socket.on("data", (bytes) =>
       parser.push(bytes, (body) => {
         const { i, p } = JSON.parse(Buffer.from(body).toString());
-        socket.write(framed({ t: 6, i, p: { AckedPosition: p.at(-1).Position } }));
+        const last = p.at(-1).Position;
+        socket.write(framed({ t: 6, i, p: { AckedPosition: last, ReceivedPosition: last } }));
       }),
     );
   });

@@ -220,6 +220,24 @@ describe("dialling", () => {
     }
   });
 
+  it("TR-38 certificates change one after the other, and no more after the end (FC-185)", async () => {
+    const tls = { certificate: "", key: "", authority: "", verifyPeer: true } as const;
+    const options = { ...tls, minVersion: "TLSv1.3" } as const;
+    const b = world.node("b", { tls: options });
+    await world.run(b.listen(echo));
+    const peer = world.node("a", { tls: options }).connect({ id: id("b"), address: "b:7688" });
+    expect((await world.run(peer.call(ask(1), { timeoutMs: 900 }))).payload).toBe(1);
+    await world.run(Promise.all([b.updateTls(options), b.updateTls(options)]));
+    world.network.reset("a", "b");
+    await world.time.advance(500);
+    expect((await world.run(peer.call(ask(2), { timeoutMs: 900 }))).payload).toBe(2);
+    const late = b.updateTls(options).catch((error: Error) => error);
+    await world.run(Promise.all([b.close(), late]));
+    await world.run(b.updateTls(options));
+    const next = world.node("b", { nodeId: id("next") });
+    expect(await world.run(next.listen(echo))).toEqual({ host: "b", port: 7688 });
+  });
+
   it("TR-46 connecting twice gives one link; closing it makes room for a new one", async () => {
     const b = world.node("b");
     await world.run(b.listen(echo));

@@ -1,10 +1,15 @@
 import type { Session } from "./handshake.js";
-import type { Link } from "./link.js";
 
 const DISPLACED_MAX = 16;
 
+/** A link, as far as its place goes. */
+export interface Occupant {
+  whenClosed(run: () => void): void;
+  close(reason: string): void;
+}
+
 interface Place {
-  readonly link: Link;
+  readonly link: Occupant;
   readonly instance: string;
   /** Processes of the same name that had the place before; they do not get it back. */
   readonly displaced: readonly string[];
@@ -20,7 +25,7 @@ export class Places {
   readonly #places = new Map<string, Place>();
 
   /** Closes the link that had the place. @returns false for a process that was displaced */
-  claim({ peer, lane, instance }: Claim, link: Link): boolean {
+  claim({ peer, lane, instance }: Claim, link: Occupant): boolean {
     const key = `${peer}/${lane}`;
     const before = this.#places.get(key);
     const displaced = before === undefined ? [] : [...before.displaced];
