@@ -509,11 +509,12 @@ const CASES: readonly (readonly [string, Body])[] = [
     },
   ],
   [
-    "ST-21 flush makes everything applied durable",
-    async (storage, log) => {
+    "ST-21 flush makes durable what was applied, as far as anything is",
+    async (storage, log, under) => {
       await apply(storage, log.command([put("a")]), log.command([put("b")]));
-      assert.equal((await storage.flush()).index, 2);
-      assert.equal((await storage.durablePosition()).index, 2);
+      const survives = under.reopen === undefined ? 0 : 2;
+      assert.equal((await storage.flush()).index, survives);
+      assert.equal((await storage.durablePosition()).index, survives);
     },
   ],
 ];

@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deferred, toLogIndex } from "../../pkg/base/index.js";
 import { systemTimers } from "../../pkg/runtime/node/index.js";
@@ -123,4 +125,59 @@ test("ST-33 when a thread dies every call fails and the owner is told (FC-191)",
   await expect(async () => storage.flush()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   expect((await failed.promise).message).toContain("writer");
   await storage.close();
+});
+
+const roomUrl = new URL("../../dist/pkg/storage/index.js", import.meta.url).href;
+
+/** A process that has the file open until it is killed. */
+async function openElsewhere(path: string): Promise<ChildProcess> {
+  const program = `
+    const { openSqliteStorage } = await import(${JSON.stringify(roomUrl)});
+    await openSqliteStorage({ path: ${JSON.stringify(path)}, threads: "single" });
+    process.stdout.write("open");
+    setInterval(() => {}, 1_000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await Promise.race([
+    once(child.stdout as NodeJS.ReadableStream, "data"),
+    once(child, "exit").then(() => Promise.reject(new Error("the process ended early"))),
+  ]);
+  return child;
+}
+
+describe("ST-34 one opener a file, also among processes", () => {
+  test.each(["single", "worker"] as const)(
+    "ST-34 while another process has it open, %s is refused with its pid; once that was killed it opens (FC-041)",
+    async (threads) => {
+      const path = newPath();
+      mkdirSync(dirname(path), { recursive: true });
+      const child = await openElsewhere(path);
+      const exited = once(child, "exit");
+      try {
+        const before = readdirSync(dirname(path));
+        await expect(room.openSqliteStorage({ path, threads })).rejects.toMatchObject({
+          code: "STORAGE_FAILED",
+          message: expect.stringContaining(`pid ${child.pid}`),
+        });
+        expect(readdirSync(dirname(path))).toEqual(before);
+      } finally {
+        child.kill("SIGKILL");
+        await exited;
+      }
+      await (await room.openSqliteStorage({ path, threads })).close();
+      expect(readdirSync(dirname(path))).toEqual(["graph.db"]);
+    },
+  );
+
+  test("ST-34 threads that fail to start let go of the file (FC-041)", async () => {
+    const path = newPath();
+    const openFor = (clusterId: string) =>
+      room.openSqliteStorage({ path, threads: "worker", clusterId });
+    await (await openFor("one")).close();
+    await expect(openFor("two")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    const storage = await openFor("one");
+    await expect(openFor("one")).rejects.toThrow(`pid ${process.pid}`);
+    await storage.close();
+  });
 });

@@ -1,4 +1,4 @@
-import type { LogIndex, Position } from "../../base/index.js";
+import { type LogIndex, NO_POSITION, type Position } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
 import type { ApplyResult, Digest, Entry, SnapshotReader } from "../../replication/ports/index.js";
 import { compareUtf8 } from "../canonical.js";
@@ -61,13 +61,13 @@ export class MemoryStorage extends OfflineWrites implements Storage {
     return this.#engine.position;
   }
 
-  /** What can be durable here is: nothing survives anyway. */
+  /** Nothing here survives the process, so a log under it must never be cut. */
   durablePosition(): Position {
-    return this.#engine.position;
+    return NO_POSITION;
   }
 
   flush(): Position {
-    return this.#engine.position;
+    return NO_POSITION;
   }
 
   setWALPosition(position: Position): void {

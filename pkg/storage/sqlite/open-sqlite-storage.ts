@@ -1,6 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { silentLogger } from "../../runtime/index.js";
+import { StateMachineError } from "../../replication/ports/index.js";
+import { type FileLock, silentLogger } from "../../runtime/index.js";
+import { nodeFileSystem } from "../../runtime/node/index.js";
 import { STORAGE_LIMITS } from "../limits.js";
 import type { WriterPortSource } from "../threads/state-machine-port.js";
 import { SingleThreadStorage } from "./single-storage.js";
@@ -9,8 +11,9 @@ import type { SqliteStorage, SqliteStorageOptions } from "./sqlite-storage.js";
 import { WorkerStorage } from "./worker-storage.js";
 
 /**
- * Opens or makes a storage. One opener a file at a time: whoever calls has the folder locked.
- * @throws StateMachineError `STORAGE_FAILED` naming what is wrong with the file
+ * Opens or makes a storage, which holds `<path>.lock` until it is closed.
+ * @throws StateMachineError `STORAGE_FAILED` naming what is wrong with the file, or the process
+ * that has it open
  */
 export async function openSqliteStorage(
   options: SqliteStorageOptions & { readonly threads: "worker" },
@@ -18,7 +21,18 @@ export async function openSqliteStorage(
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage>;
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage> {
   mkdirSync(dirname(options.path), { recursive: true });
-  removeLeftovers(options.path);
+  const lock = takeLock(options.path);
+  try {
+    removeLeftovers(options.path);
+    return await openLocked(options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(options: SqliteStorageOptions, lock: FileLock): Promise<SqliteStorage> {
+  const logger = options.logger ?? silentLogger;
   const settings = {
     path: options.path,
     identity: {
@@ -28,17 +42,24 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     sizeBytesMax: options.sizeBytesMax,
   };
   if (options.threads === "worker") {
-    return WorkerStorage.open({
-      settings,
-      logger: options.logger ?? silentLogger,
-      timers: options.timers,
-      onFailure: options.onFailure,
-    });
+    const { timers, onFailure } = options;
+    return WorkerStorage.open({ settings, lock, logger, timers, onFailure });
   }
-  return new SingleThreadStorage({
-    ...settings,
-    timers: options.timers,
-    logger: options.logger ?? silentLogger,
-    requestCheckpoint: undefined,
-  });
+  return new SingleThreadStorage(
+    { ...settings, timers: options.timers, logger, requestCheckpoint: undefined },
+    lock,
+  );
+}
+
+function takeLock(path: string): FileLock {
+  try {
+    return nodeFileSystem().lock(`${path}.lock`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StateMachineError(
+      "STORAGE_FAILED",
+      `${path} is in use or cannot be locked: ${reason}`,
+      { cause },
+    );
+  }
 }

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import type { LogIndex, Position } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
 import type { ApplyResult, Digest, Entry, SnapshotReader } from "../../replication/ports/index.js";
+import type { FileLock } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
@@ -25,14 +26,16 @@ import { SqliteWriter, type WriterOptions } from "./sqlite-writer.js";
 export class SingleThreadStorage extends OfflineWrites implements SqliteStorage {
   readonly path: string;
   readonly #options: WriterOptions;
+  readonly #lock: FileLock;
   #writer: SqliteWriter;
   #readConnection: Connection;
   #reader: SqliteReader;
   #snapshots = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(options: WriterOptions) {
+  constructor(options: WriterOptions, lock: FileLock) {
     super();
+    this.#lock = lock;
     this.path = options.path;
     this.#options = options;
     this.#writer = new SqliteWriter(options);
@@ -143,8 +146,12 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
   }
 
   async #close(): Promise<void> {
-    this.#readConnection.close();
-    await this.#writer.close();
+    try {
+      this.#readConnection.close();
+      await this.#writer.close();
+    } finally {
+      this.#lock.release();
+    }
   }
 
   #reopen(): void {

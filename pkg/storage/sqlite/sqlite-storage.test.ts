@@ -164,3 +164,27 @@ test("ST-29 a restore leaves no side file of the old state beside the new one (F
   await storage.close();
   expect(readdirSync(folder)).toEqual(["graph.db"]);
 });
+
+describe("ST-34 one opener a file", () => {
+  test("ST-34 the second is refused with the pid, and touches nothing (FC-041)", async () => {
+    const storage = await open();
+    await storage.applyBatch([put(new Entries(), "a")]);
+    const copy = await storage.snapshot();
+    const before = readdirSync(folder);
+    await expect(open()).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining(`pid ${process.pid}`),
+    });
+    expect(readdirSync(folder)).toEqual(before);
+    await copy.close();
+    await storage.close();
+    await (await open()).close();
+    expect(readdirSync(folder)).toEqual(["graph.db"]);
+  });
+
+  test("ST-34 an opening that fails lets go", async () => {
+    await (await open({ clusterId: "one" })).close();
+    await expect(open({ clusterId: "two" })).rejects.toThrow(/"one".*"two"/);
+    await (await open({ clusterId: "one" })).close();
+  });
+});

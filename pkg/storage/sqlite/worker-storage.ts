@@ -14,7 +14,7 @@ import {
   type StateMachine,
   StateMachineError,
 } from "../../replication/ports/index.js";
-import type { Cancel, Logger, Timers } from "../../runtime/index.js";
+import type { Cancel, FileLock, Logger, Timers } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { Change, EdgeQuery, GraphNode, NodeQuery, OperationResult, Page } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
@@ -36,6 +36,8 @@ const START_MS_MAX = 60_000;
 
 export interface WorkerStorageOptions {
   readonly settings: StoreSettings;
+  /** Held by this thread: one that a thread took would outlive it. Released by `close`. */
+  readonly lock: FileLock;
   readonly logger: Logger;
   readonly timers: Timers | undefined;
   readonly onFailure: ((error: Error) => void) | undefined;
@@ -262,6 +264,7 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
         await this.#control.call("close", []);
       },
       () => this.#terminate(),
+      () => this.#options.lock.release(),
     ]);
   }
 
