@@ -67,9 +67,10 @@ class Run {
   }
 
   #injectFault(): void {
-    if (this.random.chance(1, 8)) this.disk.failNextSync("EIO");
-    else if (this.random.chance(1, 8)) this.disk.stall();
-    else if (this.random.chance(1, 8)) this.disk.failNextWrite("ENOSPC");
+    const fault = this.random.below(8);
+    if (fault === 0) this.disk.failNextSync("EIO");
+    else if (fault === 1) this.disk.stall();
+    else if (fault <= 3) this.disk.failNextWrite("ENOSPC");
     if (this.random.chance(1, 2)) this.#write(this.#next++);
   }
 

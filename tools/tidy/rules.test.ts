@@ -1,19 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { readSources } from "./sources.js";
 
-/** A rule is a list item `- **LG-4** …` of a SPEC.md; a test names it at the start of its title. */
+/** A rule is a list item `- **LG-4** …` of a SPEC.md; a title that proves it begins with it. */
 const RULE = /^[-*] \*\*([A-Z]{2}-\d+)\*\*/gm;
-const TITLE = /\b(?:it|test)(?:\.\w+\([^)]*\))?\(\s*[`"']([^`"']*)|\btitle: [`"']([^`"']*)/g;
+const TITLE = /[`"'](?=[A-Z]{2}-\d+\b)([^`"'\n]*)/g;
 
-const specs = readSources(["pkg"], /SPEC\.md$/);
+const specs = readSources(["pkg", "cmd"], /SPEC\.md$/);
 const tests = readSources(["pkg", "cmd", "test"], /\.test\.ts$|-contract[\w-]*\.ts$/);
 
 const rules = new Set(specs.flatMap(({ text }) => [...text.matchAll(RULE)].map((hit) => hit[1])));
 const proved = new Set(
   tests.flatMap(({ text }) =>
-    [...text.matchAll(TITLE)].flatMap(
-      (hit) => (hit[1] ?? hit[2] ?? "").match(/\b[A-Z]{2}-\d+\b/g) ?? [],
-    ),
+    [...text.matchAll(TITLE)].flatMap((hit) => (hit[1] ?? "").match(/\b[A-Z]{2}-\d+\b/g) ?? []),
   ),
 );
 

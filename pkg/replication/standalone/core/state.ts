@@ -1,4 +1,4 @@
-import { invariant, type LogIndex, type Position, type Term } from "../../../base/index.js";
+import { invariant, type LogIndex, type Term } from "../../../base/index.js";
 
 /** Why writes are refused at the moment; several may hold at once. */
 export interface Obstacles {
@@ -52,10 +52,6 @@ export function obstacleOf(obstacles: Obstacles): string | null {
   if (obstacles.logFull) return "the log's disk is full";
   if (obstacles.diskLow) return "free disk space is under the reserve";
   return null;
-}
-
-export function positionAt(state: StandaloneState, index: LogIndex): Position {
-  return { index, term: state.term };
 }
 
 export function assertStandaloneInvariants(state: StandaloneState): void {

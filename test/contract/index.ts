@@ -1,0 +1,6 @@
+export {
+  type ContractCase,
+  Entries,
+  type StorageUnderTest,
+  storageContract,
+} from "./storage-contract.js";
