@@ -164,6 +164,19 @@ describe("handshake", () => {
     expect(world.rejected.filter((r) => r === "b handshake_timeout")).toHaveLength(3);
   });
 
+  it("TR-37 a flood of refused connections is counted in full and logged in part (FC-139)", async () => {
+    const b = world.node("b", { limits: { connectionsPerAddressMax: 1 } });
+    await world.run(b.listen(echo));
+    for (let n = 0; n < 200; n++) await world.raw("b");
+    expect(world.rejected.filter((r) => r === "b too_many_connections")).toHaveLength(199);
+    expect(world.logged.length).toBeLessThan(25);
+    await world.time.advance(20_000);
+    const before = world.logged.length;
+    await world.raw("b");
+    await world.raw("b");
+    expect(world.logged.length).toBe(before + 1);
+  });
+
   it("TR-34 an address with too many wrong proofs is not heard for a while (FC-171)", async () => {
     const b = world.node("b", { limits: { authFailuresMax: 3 } });
     await world.run(b.listen(echo));

@@ -2,6 +2,8 @@ import type { TlsOptions } from "../../runtime/index.js";
 import { DEFAULT_LIMITS, type TransportLimits, type TransportOptions } from "./options.js";
 
 const INSTANCE_BYTES = 8;
+const LOG_LINES_MAX = 20;
+const LOG_WINDOW_MS = 10_000;
 
 const REJECT_REASONS = [
   "wrong_version",
@@ -37,6 +39,7 @@ export class TransportContext {
   /** Tells this transport from every other that has the same node id. */
   readonly instance: string;
   readonly #rejected;
+  readonly #logged = new Map<RejectReason, { readonly untilMs: number; lines: number }>();
 
   constructor(readonly options: TransportOptions) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -49,8 +52,20 @@ export class TransportContext {
     );
   }
 
+  /** Counts it, and logs it unless there have been many lines of that reason lately. */
   rejected(reason: RejectReason, remote: string, message: string): void {
     this.#rejected.add(1, { reason });
-    this.options.logger.log("warn", "transport_rejected", message, { reason, remote });
+    const nowMs = this.options.clock.monotonicMs();
+    const before = this.#logged.get(reason);
+    const logged =
+      before !== undefined && nowMs < before.untilMs
+        ? before
+        : { untilMs: nowMs + LOG_WINDOW_MS, lines: 0 };
+    this.#logged.set(reason, logged);
+    logged.lines += 1;
+    if (logged.lines > LOG_LINES_MAX) return;
+    const end =
+      logged.lines === LOG_LINES_MAX ? "; more of these are only counted for a while" : "";
+    this.options.logger.log("warn", "transport_rejected", message + end, { reason, remote });
   }
 }

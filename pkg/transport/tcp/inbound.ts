@@ -1,6 +1,6 @@
 import { type NodeId, parseNodeId } from "../../base/index.js";
 import type { PeerMessage, RequestHandler } from "../../replication/ports/index.js";
-import { MessageType } from "../codec/codes.js";
+import { isTransportType, MessageType, messageName } from "../codec/codes.js";
 import { decodeEnvelope, type Envelope } from "../codec/envelope.js";
 import { FRAME_BYTES_MAX } from "../frame/frame-parser.js";
 import type { TransportContext } from "./context.js";
@@ -51,8 +51,8 @@ export class Inbound {
       if (request.type !== 0) this.#serveInOrder(call);
     } else if (request.type === MessageType.ping) {
       this.#link.send(encodeForLink({ type: MessageType.pong, payload: null }));
-    } else if (request.id === undefined) {
-      this.#link.reject("protocol", "a request without correlation id");
+    } else if (request.id === undefined || isTransportType(request.type)) {
+      this.#link.reject("protocol", `no request: ${messageName(request.type)}`);
     } else void this.#serveAtOnce(call);
   }
 
