@@ -141,6 +141,49 @@ describe("a server", () => {
     expect(new Set(seen.map(({ requestId }) => requestId))).toEqual(sent);
   });
 
+  it("text that looks like a statement stays text, wherever a client may put it (FC-177)", async () => {
+    const text = `x'); DROP TABLE nodes; --"\u2019`;
+    const commands = [
+      { op: "put_node", id: text, labels: [text], properties: { [text]: text } },
+      { op: "create_index", label: text, property: text },
+      { op: "put_edge", id: text, from: text, to: text, type: text },
+    ];
+    expect((await ask(`${url}/commands`, "POST", { commands })).status).toBe(200);
+    const query = new URLSearchParams({ label: text, [`where.${text}`]: text });
+    const { items } = (await ask(`${url}/nodes?${query}`)).body;
+    expect(items).toMatchObject([{ id: text, labels: [text], properties: { [text]: text } }]);
+    const at = encodeURIComponent(text);
+    expect((await ask(`${url}/nodes/${at}/edges?type=${at}`)).body.items).toHaveLength(1);
+    expect((await ask(`${url}/admin/verify`, "POST")).body.equal).toBe(true);
+  });
+
+  it("a page never shows half of a batch (FC-082, FC-155)", async () => {
+    const put = (id: string, n: number) => ({
+      op: "put_node",
+      id,
+      labels: ["Pair"],
+      properties: { n },
+    });
+    let writing = true;
+    const write = async () => {
+      for (let n = 0; n < 150; n += 1) {
+        await ask(`${url}/commands`, "POST", { commands: [put("pair-a", n), put("pair-z", n)] });
+      }
+      writing = false;
+    };
+    const seen = new Set<number>();
+    const read = async () => {
+      while (writing) {
+        const { items } = (await ask(`${url}/nodes?label=Pair`)).body;
+        const values = items.map((node: { properties: { n: number } }) => node.properties.n);
+        expect(values.length === 0 || values[0] === values[1]).toBe(true);
+        if (values.length > 0) seen.add(values[0]);
+      }
+    };
+    await Promise.all([write(), read(), read()]);
+    expect(seen.size).toBeGreaterThan(1);
+  });
+
   it("HT-13 /openapi.json is OpenAPI 3.1 whose references resolve, and has every documented route", async () => {
     const { body } = await ask(`${url}/openapi.json`);
     expect(body.openapi).toBe("3.1.0");

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -122,6 +122,24 @@ describe("settings in force", () => {
     expect(ended.out).not.toContain("hunter22");
     const checked = await runNornicd(["config", "check"], free("show"));
     expect([checked.code, checked.out]).toEqual([0, "configuration ok\n"]);
+  });
+});
+
+describe("an error that nobody expected", () => {
+  it("ends the process with 70, and the next start has every acknowledged write (FC-181)", async () => {
+    const surprise = at("surprise.mjs");
+    const lines = [
+      'import { isMainThread } from "node:worker_threads";',
+      'if (isMainThread) process.on("SIGUSR2", () => void Promise.reject(new Error("surprise")));',
+    ];
+    writeFileSync(surprise, lines.join("\n"));
+    const server = await start("surprised", { NODE_OPTIONS: `--import ${surprise}` });
+    expect((await ask(`${server.url}/nodes/a`, "PUT", {})).status).toBe(201);
+    expect(await server.kill("SIGUSR2")).toEqual({ code: 70, signal: null });
+    expect(server.log()).toContain('"event":"internal_error","msg":"Error: surprise');
+    const again = await start("surprised");
+    expect((await ask(`${again.url}/nodes/a`)).status).toBe(200);
+    expect((await again.kill("SIGTERM")).code).toBe(0);
   });
 });
 
