@@ -265,6 +265,21 @@ describe("dialling", () => {
     }
   });
 
+  it("TR-36 two links of one process to the same node do not take turns; the older is told", async () => {
+    const b = world.node("b");
+    await world.run(b.listen(echo));
+    const a = world.node("a");
+    const older = a.connect({ address: "b:7688" });
+    await world.time.advance(100);
+    const newer = a.connect({ id: id("b"), address: "b:7688" });
+    await world.time.advance(30_000);
+    expect([older.isConnected(), newer.isConnected()]).toEqual([false, true]);
+    expect((await world.run(newer.call(ask(1), { timeoutMs: 900 }))).payload).toBe(1);
+    expect(world.rejected).toContain("a duplicate_node");
+    expect(world.rejected.filter((r) => r === "b duplicate_node").length).toBeLessThan(40);
+    expect(new Set(world.rejected.map((r) => r.slice(2)))).toEqual(new Set(["duplicate_node"]));
+  });
+
   it("TR-39 neither secrets nor payloads nor proofs are in errors and logs (FC-172)", async () => {
     const b = world.node("b");
     await world.run(b.listen(() => Promise.reject(new Error("no"))));

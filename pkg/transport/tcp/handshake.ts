@@ -22,7 +22,7 @@ export type LaneName = (typeof LANES)[number];
 export interface Session {
   readonly peer: NodeId;
   readonly lane: LaneName;
-  /** Which process of that name it is. */
+  /** Which process of that name it is, and which of its connections to the same node. */
   readonly instance: string;
   readonly seals: Seals | undefined;
 }
@@ -177,7 +177,7 @@ const hex = (bytes: Buffer | undefined) => bytes?.toString("hex") ?? "";
 export function dialHandshake(
   context: TransportContext,
   link: Link,
-  wanted: { readonly peer: NodeId | undefined; readonly lane: LaneName },
+  wanted: { readonly peer: NodeId | undefined; readonly lane: LaneName; readonly instance: string },
 ): Promise<Session> {
   return guarded(context, link, async () => {
     const { options } = context;
@@ -190,7 +190,7 @@ export function dialHandshake(
       lane: wanted.lane,
       nonce: nonce(context),
       secret: options.secret !== undefined,
-      instance: context.instance,
+      instance: wanted.instance,
     });
     const reply = await expectFrame(link, MessageType.helloReply, context.tls && CERTIFICATE_HINT);
     const peer = checkIdentity(context, link, reply.fields);
@@ -207,7 +207,7 @@ export function dialHandshake(
     const { fields } = await expectFrame(link, MessageType.authReply);
     checkProof(fields.proof, ours?.acceptProof);
     const seals = ours && { sealing: new Seal(ours.dialKey), opening: new Seal(ours.acceptKey) };
-    return { peer, lane: wanted.lane, instance: context.instance, seals };
+    return { peer, lane: wanted.lane, instance: wanted.instance, seals };
   });
 }
 

@@ -31,6 +31,7 @@ export interface LaneTarget {
   readonly address: string;
   readonly peer: NodeId | undefined;
   readonly lane: LaneName;
+  readonly instance: string;
 }
 
 type State = "idle" | "dialing" | "ready" | "waiting" | "closed";
@@ -76,8 +77,7 @@ export class Lane {
   async #dial(): Promise<void> {
     try {
       const link = await this.#connect();
-      const wanted = { peer: this.#target.peer, lane: this.#target.lane };
-      this.#ready(link, await this.#greet(link, wanted));
+      this.#ready(link, await this.#greet(link));
     } catch (error) {
       this.#lost(error instanceof TransportError ? error : this.#unreachable(error as Error));
     }
@@ -102,7 +102,7 @@ export class Lane {
   }
 
   /** A peer that stays silent after the greeting is a NornicDB node, where those are served. */
-  async #greet(link: Link, wanted: { peer: NodeId | undefined; lane: LaneName }) {
+  async #greet(link: Link): Promise<Session | undefined> {
     let silent = false;
     const { timers } = this.#context.options;
     const cancel = timers.after(this.#context.limits.handshakeTimeoutMs, () => {
@@ -117,7 +117,7 @@ export class Lane {
       link.close("handshake timed out");
     });
     try {
-      return await dialHandshake(this.#context, link, wanted);
+      return await dialHandshake(this.#context, link, this.#target);
     } catch (error) {
       if (silent && this.#context.options.legacyPeers === true) return undefined;
       if (!silent) throw error;

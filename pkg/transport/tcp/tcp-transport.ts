@@ -56,6 +56,7 @@ function checkOptions(options: TransportOptions): void {
 class TcpTransport implements ClusterTransport {
   readonly #context: TransportContext;
   readonly #peers = new Map<string, Peer>();
+  #peersMade = 0;
   #acceptor: Acceptor | undefined;
   #closing: Promise<void> | undefined;
   /** Changes of certificates, one after the other. */
@@ -78,7 +79,9 @@ class TcpTransport implements ClusterTransport {
     const key = `${peer.address} ${peer.id ?? ""}`;
     const known = this.#peers.get(key);
     if (known !== undefined) return known;
-    const made: Peer = new Peer(this.#context, peer, () => {
+    this.#peersMade += 1;
+    const instance = `${this.#context.instance}-${this.#peersMade}`;
+    const made: Peer = new Peer(this.#context, { ...peer, instance }, () => {
       if (this.#peers.get(key) === made) this.#peers.delete(key);
     });
     if (this.#closing === undefined) {
@@ -140,12 +143,12 @@ class Peer implements PeerConnection {
 
   constructor(
     context: TransportContext,
-    peer: { readonly id?: NodeId | undefined; readonly address: string },
+    peer: { readonly id?: NodeId | undefined; address: string; instance: string },
     onClose: () => void,
   ) {
     this.address = peer.address;
-    const make = (lane: LaneName) =>
-      new Lane(context, { address: peer.address, peer: peer.id, lane });
+    const { address, id, instance } = peer;
+    const make = (lane: LaneName) => new Lane(context, { address, peer: id, lane, instance });
     this.#lanes = { urgent: make("urgent"), normal: make("normal"), bulk: make("bulk") };
     this.#onClose = onClose;
   }
