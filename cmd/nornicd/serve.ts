@@ -64,15 +64,23 @@ function exitWith(code: ExitCode): never {
   process.exit(code);
 }
 
+/** A launcher passes a signal on that the terminal has sent to everybody: one wish, twice heard. */
+const SAME_WISH_MS = 1_000;
+
 function onceSignalled(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
-    let count = 0;
+    let firstMs: number | undefined;
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.on(signal, () => {
-        count += 1;
-        if (count === 1) logger.log("info", "stopping", `${signal}: finishing what is under way`);
-        if (count === 1) resolve();
-        else process.exit(EXIT.failed);
+        const nowMs = performance.now();
+        if (firstMs === undefined) {
+          firstMs = nowMs;
+          logger.log("info", "stopping", `${signal}: finishing what is under way`);
+          resolve();
+        } else if (nowMs - firstMs > SAME_WISH_MS) {
+          logger.log("warn", "stop_forced", `${signal} again: stopping at once`);
+          process.exit(EXIT.failed);
+        }
       });
     }
   });
