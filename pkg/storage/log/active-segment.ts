@@ -12,7 +12,7 @@ import {
   segmentName,
 } from "./format.js";
 import { RecordBatch } from "./record-batch.js";
-import type { Identity, Segment } from "./recover.js";
+import type { Identity, Segment } from "./walk-log.js";
 
 /** The segment that is written to. */
 export interface ActiveSegment {

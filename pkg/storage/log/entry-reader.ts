@@ -5,8 +5,8 @@ import type { File, FileSystem } from "../../runtime/index.js";
 import { entryKind, RECORD_BYTES } from "./format.js";
 import { LOG_LIMITS } from "./limits.js";
 import type { LogMap } from "./log-map.js";
-import { damaged } from "./recover.js";
 import { ScanBuffer, scanRecords } from "./segment-scan.js";
+import { damaged } from "./walk-log.js";
 
 /** What a reader gathers; `bytesLeft` may go below zero by the first entry. */
 export interface Gathering {

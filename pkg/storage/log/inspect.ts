@@ -4,7 +4,7 @@ import { type HardState, LogError } from "../../replication/ports/index.js";
 import type { FileSystem } from "../../runtime/index.js";
 import { parseSegmentName, type SegmentHeader } from "./format.js";
 import { LOG_LIMITS } from "./limits.js";
-import { listSegments, type Segment, type Walk, walkLog } from "./recover.js";
+import { listSegments, type Segment, type Walk, walkLog } from "./walk-log.js";
 
 export interface LogPlace {
   readonly directory: string;
@@ -30,6 +30,7 @@ export interface LogProblem {
 export interface LogInfo {
   readonly clusterId: string | undefined;
   readonly group: number | undefined;
+  /** Those with an intact header. */
   readonly segments: readonly SegmentInfo[];
   readonly firstIndex: number;
   readonly base: Position;
@@ -38,6 +39,7 @@ export interface LogInfo {
   readonly hardState: HardState;
   /** `clean`: closed in order. `open-ended`: it was not, all is intact. */
   readonly state: "empty" | "clean" | "open-ended" | "torn" | "damaged";
+  /** All that is bad, in order; what is said of the entries holds up to the first. */
   readonly problems: readonly LogProblem[];
 }
 
@@ -53,11 +55,11 @@ export function verifyLog(
   return withLock(place, () => {
     const all = listSegments(place.fileSystem, place.directory);
     const headers: [Segment, SegmentHeader][] = [];
-    const walk = walkLog(place.fileSystem, all, undefined, (segment, header) => {
+    const note = (segment: Segment, header: SegmentHeader | undefined) => {
       onSegment(segment.name, segment.sizeBytes);
-      headers.push([segment, header]);
-    });
-    return describe(walk, headers);
+      if (header !== undefined) headers.push([segment, header]);
+    };
+    return describe(walkLog(place.fileSystem, all, undefined, note, true), headers);
   });
 }
 
@@ -68,14 +70,13 @@ export function inspectLog(place: LogPlace): LogInfo {
 
 function describe(walk: Walk, headers: readonly [Segment, SegmentHeader][]): LogInfo {
   const { map, hardState, problem } = walk;
-  const problems: LogProblem[] = [];
-  if (problem !== undefined) {
-    const { name } = walk.segments[problem.at] as Segment;
-    const damage = problem.proof !== undefined;
-    const reason = damage ? `${problem.reason}; ${problem.proof}` : problem.reason;
-    const kind = damage ? "damage" : "torn";
-    problems.push({ segment: name, offset: problem.offset, reason, kind });
-  }
+  const found = problem === undefined ? [] : [problem, ...walk.further];
+  const problems = found.map(({ at, offset, reason, proof }): LogProblem => {
+    const segment = (walk.segments[at] as Segment).name;
+    return proof === undefined
+      ? { segment, offset, reason, kind: "torn" }
+      : { segment, offset, reason: `${reason}; ${proof}`, kind: "damage" };
+  });
   const header = headers[0]?.[1];
   return {
     clusterId: header?.clusterId,

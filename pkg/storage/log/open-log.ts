@@ -4,8 +4,9 @@ import { LogError } from "../../replication/ports/index.js";
 import type { FileLock, FileSystem } from "../../runtime/index.js";
 import { type ActiveSegment, beginAlone } from "./active-segment.js";
 import { toLogError } from "./failures.js";
-import { type Identity, NO_HARD_STATE, recoverLog } from "./recover.js";
+import { recoverLog } from "./recover.js";
 import { SegmentedLog, type SegmentedLogOptions } from "./segmented-log.js";
+import { type Identity, NO_HARD_STATE } from "./walk-log.js";
 
 /**
  * Opens the log in `directory`, or makes one there, and makes durable whatever it finds.

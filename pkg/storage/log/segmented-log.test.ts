@@ -11,7 +11,9 @@ import {
 } from "../../../test/simulation/log-world.js";
 import { InvariantViolation, toLogIndex, toTerm } from "../../base/index.js";
 import type { Entry, HardState } from "../../replication/ports/index.js";
+import { decodeHeader, encodeHeader, type SegmentHeader } from "./format.js";
 import { cutLog, type SegmentedLog, verifyLog } from "./index.js";
+import { RecordBatch } from "./record-batch.js";
 
 const at = toLogIndex;
 const some = (from: number, count: number, term = 1) =>
@@ -93,6 +95,33 @@ describe("refusals", () => {
     const other = openLog(world, { clusterId: "other" });
     await expect(other).rejects.toThrow(/"test-cluster".*"other"/);
     await expect(openLog(world, { group: 7 })).rejects.toMatchObject({ code: "LOG_FOREIGN" });
+  });
+
+  test("LG-13 a newer format or record type is LOG_FOREIGN, and nothing is changed (FC-050)", async () => {
+    const world = newWorld(1);
+    const log = await openLog(world);
+    log.append(some(1, 2));
+    await log.close();
+    const [name] = world.disk.list(DIRECTORY);
+    const path = `${DIRECTORY}/${name}`;
+    const original = world.disk.snapshotFiles().get(path) as Uint8Array;
+    const refused = async (bytes: Uint8Array, message: RegExp) => {
+      const file = world.disk.open(path, "write");
+      file.truncate(0);
+      file.write(bytes, 0);
+      const place = { directory: DIRECTORY, fileSystem: world.disk };
+      await expect(openLog(world)).rejects.toMatchObject({ code: "LOG_FOREIGN" });
+      await expect(openLog(world)).rejects.toThrow(message);
+      expect(() => verifyLog(place)).toThrow(message);
+      expect(world.disk.snapshotFiles().get(path)).toEqual(bytes);
+    };
+    const header = decodeHeader(original) as SegmentHeader;
+    const newer = original.slice();
+    encodeHeader({ ...header, version: 2 }, newer);
+    await refused(newer, /version 2.*knows 1/);
+    const batch = new RecordBatch();
+    batch.add(99, 3, 1, original.length, new Uint8Array(5));
+    await refused(new Uint8Array(Buffer.concat([original, batch.bytes()])), /record type 99/);
   });
 
   test("LG-9 LG-12 a committed entry is never cut and a vote never taken back", async () => {
@@ -198,6 +227,38 @@ describe("segments", () => {
     expect(again.last.index).toBe(info.last.index);
     expect(all(again)).toEqual(some(1, info.last.index).map(text));
   });
+});
+
+test("LG-15 verify goes on behind a bad place and lists them all, telling where it is", async () => {
+  const world = newWorld(1);
+  const log = await openLog(world);
+  for (let from = 1; from <= 60; from += 5) {
+    log.append(some(from, 5));
+    await log.sync();
+  }
+  await log.close();
+  const names = world.disk.list(DIRECTORY).filter((name) => name.endsWith(".log"));
+  const bad: readonly (readonly [number, number])[] = [
+    [0, 400],
+    [0, 1_200],
+    [1, 100],
+    [2, 700],
+  ];
+  for (const [at, offset] of bad) world.disk.corrupt(`${DIRECTORY}/${names[at]}`, offset, 0);
+  const before = world.disk.snapshotFiles();
+  const seen: string[] = [];
+  const info = verifyLog({ directory: DIRECTORY, fileSystem: world.disk }, (name) =>
+    seen.push(name),
+  );
+  expect(seen).toEqual(names);
+  expect(info.problems.map(({ segment, kind }) => [segment, kind])).toEqual(
+    bad.map(([at]) => [names[at], "damage"]),
+  );
+  for (const [i, [, offset]] of bad.entries()) {
+    expect(info.problems[i]?.offset).toBeLessThanOrEqual(offset);
+    expect(offset - (info.problems[i]?.offset ?? 0)).toBeLessThan(300);
+  }
+  expect(world.disk.snapshotFiles()).toEqual(before);
 });
 
 type Op =

@@ -22,9 +22,9 @@ import type { LogMap } from "./log-map.js";
 import { type LogMeters, logMeters } from "./log-meters.js";
 import { assertEntries, assertHardState } from "./preconditions.js";
 import { RecordBatch } from "./record-batch.js";
-import type { Identity, Segment } from "./recover.js";
 import { SegmentAppend } from "./segment-append.js";
 import { SyncQueue } from "./sync-queue.js";
+import type { Identity, Segment } from "./walk-log.js";
 
 export interface SegmentedLogOptions {
   /** Made if missing. */
