@@ -111,12 +111,18 @@ function snapshotProblem(file: string, identity: StoreIdentity): string | undefi
  * the new one, and no old -wal file meets a new database.
  */
 export function installSnapshot(file: string, path: string): void {
-  const copy = openSync(file, "r");
-  fsyncSync(copy);
-  closeSync(copy);
+  syncPath(file);
   for (const side of ["-wal", "-shm"]) rmSync(`${path}${side}`, { force: true });
+  syncPath(dirname(path));
   renameSync(file, path);
-  const folder = openSync(dirname(path), "r");
-  fsyncSync(folder);
-  closeSync(folder);
+  syncPath(dirname(path));
+}
+
+function syncPath(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
