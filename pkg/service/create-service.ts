@@ -1,6 +1,7 @@
 import {
   type Awaitable,
   type JsonValue,
+  NO_POSITION,
   type Position,
   parseRequestId,
   type RequestId,
@@ -257,7 +258,15 @@ class NodeService implements Service {
     this.admission.enter(0);
     try {
       const at = await this.#parts.replicator.read(level, { ...options, after });
-      return { value: await run(at), bookmark: toBookmark(at) };
+      try {
+        return { value: await run(at), bookmark: toBookmark(at) };
+      } catch (error) {
+        const behind = error instanceof ReplicationError && error.code === "LAGGING";
+        if (!behind || level !== "ONE" || after !== undefined) throw error;
+        // On a full disk the log is ahead of what can be read. `ONE` promises what is here.
+        const here = await this.#parts.storage.getWALPosition();
+        return { value: await run(NO_POSITION), bookmark: toBookmark(here) };
+      }
     } finally {
       this.admission.leave(0);
     }

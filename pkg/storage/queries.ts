@@ -1,5 +1,6 @@
 import { type LogIndex, type Position, toLogIndex } from "../base/index.js";
 import { ReplicationError } from "../replication/errors.js";
+import { StateMachineError } from "../replication/ports/index.js";
 import { canonicalText } from "./canonical.js";
 import type { Change, EdgeQuery, NodeQuery, Page } from "./graph.js";
 import { STORAGE_LIMITS } from "./limits.js";
@@ -20,6 +21,17 @@ export function checkApplied(applied: Position, atLeast: Position): void {
   throw new ReplicationError(
     "LAGGING",
     `entry ${atLeast.index} is asked for, ${applied.index} is applied`,
+  );
+}
+
+/** A commit for a reader found no space: what it asked for is safe in the log, but not readable. */
+export function notReadable(error: unknown, atLeast: Position): unknown {
+  if (!(error instanceof StateMachineError && error.code === "STORAGE_FULL")) return error;
+  return new ReplicationError(
+    "LAGGING",
+    `entry ${atLeast.index} is in the log, but cannot be read while the disk is full`,
+    { retryAfterMs: 1_000, hint: "make space, or read with consistency=ONE and no bookmark" },
+    { cause: error },
   );
 }
 

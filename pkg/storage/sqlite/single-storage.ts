@@ -6,7 +6,7 @@ import type { FileLock } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
-import { checkApplied } from "../queries.js";
+import { checkApplied, notReadable } from "../queries.js";
 import { type Connection, openConnection } from "./connection.js";
 import {
   checkSnapshot,
@@ -169,7 +169,11 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
     this.#assertOpen();
     checkApplied(this.#writer.applied, atLeast);
     if (atLeast.index > this.#writer.committed.index || this.#writer.hasOfflineWrites) {
-      this.#writer.commit();
+      try {
+        this.#writer.commit();
+      } catch (error) {
+        throw notReadable(error, atLeast);
+      }
     }
     return this.#reader;
   }

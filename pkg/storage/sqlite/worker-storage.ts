@@ -18,7 +18,7 @@ import type { Cancel, FileLock, Logger, Timers } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { Change, EdgeQuery, GraphNode, NodeQuery, OperationResult, Page } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
-import { checkApplied } from "../queries.js";
+import { checkApplied, notReadable } from "../queries.js";
 import { connectStateMachine, type WriterPortSource } from "../threads/state-machine-port.js";
 import { CallClient, serveCalls } from "../threads/thread-calls.js";
 import { type Connection, openConnection } from "./connection.js";
@@ -211,7 +211,10 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
   async #readerAt(atLeast: Position): Promise<SqliteReader> {
     this.#live();
     if (this.#dirty || atLeast.index > this.#committed.index) {
-      checkApplied(await this.#commit(), atLeast);
+      const committed = await this.#commit().catch((error: unknown) => {
+        throw notReadable(error, atLeast);
+      });
+      checkApplied(committed, atLeast);
     }
     await this.#suspension?.promise;
     this.#readConnection ??= openConnection(this.path, "read");

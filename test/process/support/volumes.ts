@@ -29,7 +29,7 @@ export function loopVolume(type: "ext4" | "xfs", mebibytes: number): Volume {
     unmount: () => run("umount", directory),
     remount: mount,
     destroy: () => {
-      run("umount", directory);
+      run("umount", "--lazy", directory);
       rmSync(home, { recursive: true, force: true });
     },
   };
@@ -44,7 +44,7 @@ export function memoryVolume(mebibytes: number): Volume {
     unmount: () => run("umount", directory),
     remount: mount,
     destroy: () => {
-      run("umount", directory);
+      run("umount", "--lazy", directory);
       rmSync(directory, { recursive: true, force: true });
     },
   };
