@@ -125,10 +125,15 @@ describe("tampering with sealed links", () => {
       cut: 2,
       trickle: 2,
     };
-    const burst = { count: 6000, inFlight: 40, size: 200, waitMs: 2, timeoutMs: 3000 };
-    const { right, wrong } = await a.burst(burst);
-    expect(wrong).toBe(0);
-    expect(right).toBeGreaterThan(500);
+    const totals = { right: 0, wrong: 0 };
+    for (let round = 0; round < 20 && Object.values(proxy.hits).includes(0); round++) {
+      const burst = { first: round * 10_000, count: 3000, inFlight: 40, size: 200, waitMs: 2 };
+      const { right, wrong } = await a.burst({ ...burst, timeoutMs: 3000 });
+      totals.right += right;
+      totals.wrong += wrong;
+    }
+    expect(totals.wrong).toBe(0);
+    expect(totals.right).toBeGreaterThan(500);
     for (const [fault, hits] of Object.entries(proxy.hits)) expect(hits, fault).toBeGreaterThan(0);
     expect(rejections([await a.state(), await b.state()], "bad_mac")).toBeGreaterThan(5);
     expectUnharmed(await b.state());
@@ -300,8 +305,8 @@ async function waitFor(
 async function expectRecovery(a: TransportPeer, proxy: FrameProxy): Promise<void> {
   proxy.rates = {};
   proxy.cutAll();
-  await a.burst({ first: 90_000, count: 1, inFlight: 1 });
+  await a.burst({ first: 900_000, count: 1, inFlight: 1 });
   await a.untilConnected();
-  const after = await a.burst({ first: 100_000, count: 500, inFlight: 50 });
+  const after = await a.burst({ first: 1_000_000, count: 500, inFlight: 50 });
   expect(after).toMatchObject({ right: 500, wrong: 0, failed: {} });
 }

@@ -49,7 +49,9 @@ async function nextBody(link: Link, hint = ""): Promise<Uint8Array> {
 
 /** What an unproven peer sent, short enough and without line breaks for a log. */
 function excerpt(value: unknown): string {
-  return JSON.stringify(String(value).slice(0, EXCERPT_LENGTH_MAX)).slice(1, -1);
+  return String(value)
+    .slice(0, EXCERPT_LENGTH_MAX)
+    .replace(/\p{Cc}/gu, " ");
 }
 
 async function expectFrame(
