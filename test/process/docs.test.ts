@@ -101,21 +101,9 @@ async function verbs(program: string, below: readonly string[]): Promise<Readonl
 
 describe("docs/architecture/limits.md", () => {
   it("has every limit with the number that the code has", () => {
-    const shown = new Map(
-      rows("docs/architecture/limits.md").map(([name, value]) => [name, value]),
-    );
-    const all: Record<string, number>[] = [
-      { ...HTTP_LIMITS },
-      { ...SERVICE_LIMITS },
-      { ...DEFAULT_LIMITS },
-      { ...LOG_LIMITS },
-    ];
-    const wanted = all.flatMap((limits) => Object.entries(limits));
-    for (const [name, value] of wanted) {
-      expect([name, shown.get(`\`${name}\``)]).toEqual([name, value.toLocaleString("en-US")]);
-    }
     const text = read("docs/architecture/limits.md");
-    for (const [name, value] of Object.entries(STORAGE_LIMITS)) {
+    const all = [HTTP_LIMITS, SERVICE_LIMITS, DEFAULT_LIMITS, STORAGE_LIMITS, LOG_LIMITS];
+    for (const [name, value] of all.flatMap((limits) => Object.entries<number>({ ...limits }))) {
       expect(text).toContain(`| \`${name}\` | ${value.toLocaleString("en-US")} |`);
     }
   });
