@@ -12,8 +12,9 @@ import {
 } from "../../pkg/storage/index.js";
 import { cpuSampler, percentile, printTable, type Row, saveResults } from "./support/report.js";
 
-const COMMANDS = 200_000;
-const READS = 100_000;
+/** Commands of a case: as many as take about that long. */
+const COMMANDS = Math.ceil(Number(process.env.BENCH_SECONDS ?? 3) * 64) * 1_024;
+const READS = COMMANDS / 2;
 const ROWS_PER_TRANSACTION = 8_192;
 const TEXT = "x".repeat(200);
 

@@ -18,8 +18,10 @@ import {
 const PAYLOAD_BYTES = 256;
 const RECORD_BYTES = PAYLOAD_BYTES + 32;
 const ROUNDS = 3;
-const SYNCS = Number(process.env.BENCH_WAL_SYNCS ?? 150);
-const OPEN_ENTRIES = Number(process.env.BENCH_WAL_ENTRIES ?? 1_000_000);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 3);
+/** Syncs of a round: three rounds take about that long on a disk that needs 5 ms for one. */
+const SYNCS = Math.ceil(SECONDS * 50);
+const OPEN_ENTRIES = Math.ceil(SECONDS * 330) * 1_000;
 const PAYLOAD = new TextEncoder().encode("x".repeat(PAYLOAD_BYTES));
 const TERM = toTerm(1);
 const fileSystem = nodeFileSystem();

@@ -13,6 +13,7 @@ import { InvariantViolation, toLogIndex, toTerm } from "../../base/index.js";
 import type { Entry, HardState } from "../../replication/ports/index.js";
 import { decodeHeader, encodeHeader, type SegmentHeader } from "./format.js";
 import { cutLog, type SegmentedLog, verifyLog } from "./index.js";
+import { LOG_LIMITS } from "./limits.js";
 import { RecordBatch } from "./record-batch.js";
 
 const at = toLogIndex;
@@ -181,6 +182,28 @@ describe("segments", () => {
     }
     again.append(some(61, 2));
     expect(again.read(at(58), at(62), 1e9).map((e) => e.index)).toEqual([58, 59, 60, 61, 62]);
+  });
+
+  test("LG-14 what memory holds is bounded; older entries come from disk", async () => {
+    const log = await openLog(newWorld(1), { segmentBytesMax: 64 * 1024 * 1024 });
+    const bytes = LOG_LIMITS.tailBytesMax / 4;
+    const large = (index: number) => entry(index, 1, `${index}`.padEnd(bytes, "x"));
+    for (let index = 1; index <= 9; index += 1) log.append([large(index)]);
+    const found = log.read(at(1), at(9), 1e9);
+    expect(found.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(found.map(({ payload }) => payload[0])).toEqual(found.map(({ index }) => 48 + index));
+    const many = LOG_LIMITS.tailEntriesMax;
+    for (let from = 10; from < 2 * many + 100; from += 1_000) {
+      log.append(Array.from({ length: 1_000 }, (_, i) => entry(from + i, 1, `${from + i}`)));
+    }
+    const last = log.last.index;
+    expect(log.read(at(last - many - 5), last, 1e9)).toHaveLength(many + 6);
+    expect(log.read(at(10), at(10), 1e9).map(text)).toEqual(["10/1/command/10"]);
+    log.truncateSuffix(at(20));
+    expect(log.read(at(18), at(100), 1e9).map(text)).toEqual([
+      "18/1/command/18",
+      "19/1/command/19",
+    ]);
   });
 
   test("LG-6 damage that comes while the log is open is seen when it is read", async () => {
