@@ -26,7 +26,7 @@ export class ReplicationGauges {
   set(health: Health): void {
     const gauges = this.#gauges;
     gauges.mode.set(1, { mode: health.mode });
-    gauges.isLeader.set(health.isLeader ? 1 : 0);
+    gauges.isLeader.set(health.isLeader && health.state === "ready" ? 1 : 0);
     gauges.commitIndex.set(health.commitIndex);
     gauges.appliedIndex.set(health.appliedIndex);
     gauges.lagEntries.set(health.lagEntries);

@@ -225,6 +225,35 @@ describe("operators", () => {
     }
   });
 
+  it("SV-12 the metrics are those of the node's state; a full disk is not a node that takes writes (FC-100)", async () => {
+    const metrics = prometheusMetrics();
+    const { service, replicator } = world({ metrics });
+    const peer = {
+      id: "n2",
+      address: "n2:1",
+      healthy: false,
+      lag: 3,
+      state: "x",
+      lastContactMs: 1,
+    };
+    replicator.picture = { lagEntries: 3, lagMs: 1500, term: toTerm(4), peers: [peer] };
+    await service.refreshMetrics();
+    expect(await metrics.text()).toContain("nornicdb_replication_is_leader 1\n");
+    replicator.picture = { ...replicator.picture, state: "read_only" };
+    await service.refreshMetrics();
+    const text = await metrics.text();
+    for (const line of [
+      'nornicdb_replication_mode{mode="standalone"} 1',
+      "nornicdb_replication_is_leader 0",
+      "nornicdb_replication_lag_entries 3",
+      "nornicdb_replication_lag_seconds 1.5",
+      "nornicdb_raft_term 4",
+      'nornicdb_peer_healthy{peer="n2"} 0',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+  });
+
   it("SV-9 lag is told to listeners when it changes; one listener too many is OVERLOADED", async () => {
     const { service, replicator } = world({ limits: { eventListenersMax: 1, lagPollMs: 10 } });
     const lags: number[] = [];
