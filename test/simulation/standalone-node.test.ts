@@ -177,6 +177,19 @@ describe("driver and node", () => {
     expect(await fate(time.run(node.write(put("d")), LIMIT))).toBe("ok");
   });
 
+  it("SA-10 a state machine that fell back on its own is noticed and brought forward", async () => {
+    const { time, node } = await open();
+    await time.run(Promise.all(["a", "b", "c"].map((id) => node.write(put(id)))), LIMIT);
+    const copy = node.storage;
+    const snapshot = await copy.snapshot();
+    await time.run(node.write(put("d")), LIMIT);
+    await copy.restore(snapshot.chunks());
+    expect(await node.node("d")).toBeUndefined();
+    await time.advance(3_000);
+    expect(await node.node("d")).toBeDefined();
+    expect(await fate(time.run(node.write(put("e")), LIMIT))).toBe("ok");
+  });
+
   it("DR-6 the log is cut below what is durable, and the node still starts from it (FC-039, FC-051)", async () => {
     const limits = { trailingEntries: 20, compactionThresholdEntries: 50 };
     const wrapStorage = (inner: StateMachine) => fullOnDemand(inner).machine;

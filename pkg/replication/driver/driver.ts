@@ -88,6 +88,19 @@ export class Driver<State> {
     this.input({ kind: "propose", proposals });
   }
 
+  /**
+   * Asks the state machine where it is: its last commit may have failed while nobody applied, and
+   * then the log must bring it forward again.
+   */
+  async noticeFallback(): Promise<void> {
+    const expected = this.#applied;
+    if (this.#applying || this.#failure !== undefined) return;
+    const position = await this.#parts.stateMachine.getWALPosition();
+    if (this.#applying || this.#applied !== expected || position.index >= expected.index) return;
+    this.#applied = position;
+    this.input({ kind: "apply_refused", position });
+  }
+
   /** Steps the core; effects of this input are carried out before the call returns. */
   input(input: Input): void {
     if (this.#failure !== undefined) return;

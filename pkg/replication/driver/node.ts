@@ -219,6 +219,7 @@ export class ReplicationNode<State> {
     this.#compacting = true;
     const { log, stateMachine, limits } = this.#parts;
     try {
+      await this.#driver.noticeFallback();
       const durable = await stateMachine.durablePosition();
       const upTo = durable.index - limits.trailingEntries;
       if (upTo - log.firstIndex >= limits.compactionThresholdEntries) {

@@ -66,6 +66,8 @@ export class SqliteWriter {
   #syncing: Promise<void> | undefined;
   /** A commit that failed with no caller to tell; the next one is told. */
   #failure: unknown;
+  /** Since the last batch the state went back to its last commit: whoever applies must go back too. */
+  #fellBack = false;
   #closed = false;
 
   constructor(options: WriterOptions) {
@@ -115,6 +117,7 @@ export class SqliteWriter {
   applyBatch(entries: readonly Entry[]): ApplyResult[] {
     this.#owned = true;
     this.#throwFailure();
+    this.#throwFallback(entries[0]);
     const results = this.#guard(() => {
       this.#ensureTransaction();
       return this.#engine.apply(entries);
@@ -232,6 +235,17 @@ export class SqliteWriter {
     }
   }
 
+  /** The reader or timer whose commit failed may have taken the news; the log's side needs it too. */
+  #throwFallback(first: Entry | undefined): void {
+    if (!this.#fellBack || first === undefined) return;
+    this.#fellBack = false;
+    if (first.index === this.applied.index + 1) return;
+    throw new StateMachineError(
+      "STORAGE_FULL",
+      `the state fell back to entry ${this.applied.index}`,
+    );
+  }
+
   #throwFailure(): void {
     const failure = this.#failure;
     if (failure === undefined) return;
@@ -253,6 +267,7 @@ export class SqliteWriter {
       });
       if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
       this.#load();
+      this.#fellBack = true;
       throw failure;
     }
   }
