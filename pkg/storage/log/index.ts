@@ -1,7 +1,6 @@
 export {
   type CutAt,
   cutLog,
-  inspectLog,
   type LogInfo,
   type LogPlace,
   type LogProblem,

@@ -63,11 +63,6 @@ export function verifyLog(
   });
 }
 
-/** The same data as `verifyLog`; the log is small enough to be read whole for it. */
-export function inspectLog(place: LogPlace): LogInfo {
-  return verifyLog(place);
-}
-
 function describe(walk: Walk, headers: readonly [Segment, SegmentHeader][]): LogInfo {
   const { map, hardState, problem } = walk;
   const found = problem === undefined ? [] : [problem, ...walk.further];

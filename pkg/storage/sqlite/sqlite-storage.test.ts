@@ -1,12 +1,14 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Entries } from "../../../test/contract/storage-contract.js";
 import { VirtualTime } from "../../../test/support/index.js";
-import { checkSqliteVersion, openConnection } from "./connection.js";
+import { checkSqliteVersion, openConnection, sqliteVersion } from "./connection.js";
 import { openSqliteStorage } from "./open-sqlite-storage.js";
+import { toStateMachineError } from "./sqlite-error.js";
 import type { SqliteStorageOptions } from "./sqlite-storage.js";
 
 let folder: string;
@@ -187,4 +189,38 @@ describe("ST-34 one opener a file", () => {
     await expect(open({ clusterId: "two" })).rejects.toThrow(/"one".*"two"/);
     await (await open({ clusterId: "one" })).close();
   });
+});
+
+test("ST-21 a commit is made durable by itself, within a second or so", async () => {
+  const timers = new VirtualTime();
+  const storage = await open({ timers });
+  await storage.applyBatch([put(new Entries(), "a")]);
+  while (timers.monotonicMs() < 1_100 && timers.step());
+  const durable = async () => (await storage.durablePosition()).index;
+  expect(await durable()).toBe(0);
+  // The sync runs in the pool; each of these takes a turn there too.
+  for (let turn = 0; turn < 10_000 && (await durable()) === 0; turn += 1) await stat(folder);
+  expect(await durable()).toBe(1);
+  await storage.close();
+});
+
+test("ST-26 what SQLite throws is told in the port's words, and anything else is left as it is", () => {
+  const thrown = (code: string) => Object.assign(new Error("no"), { code });
+  expect(toStateMachineError(thrown("SQLITE_FULL"), path)).toMatchObject({ code: "STORAGE_FULL" });
+  expect(toStateMachineError(thrown("SQLITE_CORRUPT"), path)).toMatchObject({
+    code: "STORAGE_FAILED",
+    message: expect.stringContaining("SQLITE_CORRUPT"),
+  });
+  expect(toStateMachineError(thrown("SQLITE_IOERR_WRITE"), path)).toMatchObject({
+    code: "STORAGE_FAILED",
+  });
+  expect(toStateMachineError(thrown("SQLITE_IOERR_WRITE"), "/nowhere/at/all")).toMatchObject({
+    code: "STORAGE_FAILED",
+  });
+  const other = new Error("other");
+  expect(toStateMachineError(other, path)).toBe(other);
+});
+
+test("ST-27 the version that is linked in can be used", () => {
+  expect(() => checkSqliteVersion(sqliteVersion())).not.toThrow();
 });
