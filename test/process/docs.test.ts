@@ -99,6 +99,20 @@ async function verbs(program: string, below: readonly string[]): Promise<Readonl
   return new Set(names.filter((name) => name !== "help"));
 }
 
+describe("docs/operations/monitoring.md", () => {
+  it("names only log events that the program writes", () => {
+    const events = rows("docs/operations/monitoring.md")
+      .filter(([level]) => level === "error" || level === "warn")
+      .flatMap(([, names]) => [...(names as string).matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    const sources = [...files("pkg", /\.ts$/), ...files("cmd", /\.ts$/)]
+      .filter((file) => !file.endsWith(".test.ts"))
+      .map(read)
+      .join("\n");
+    expect(events.length).toBeGreaterThan(10);
+    expect(events.filter((name) => !sources.includes(`"${name}"`))).toEqual([]);
+  });
+});
+
 describe("docs/architecture/limits.md", () => {
   it("has every limit with the number that the code has", () => {
     const text = read("docs/architecture/limits.md");

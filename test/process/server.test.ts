@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ask, readChanges } from "./support/ask.js";
-import { type Nornicd, startNornicd } from "./support/nornicd.js";
+import { type Nornicd, ROOT, startNornicd } from "./support/nornicd.js";
 
 interface Change {
   readonly index: number;
@@ -228,7 +228,14 @@ describe("a server", () => {
           ?.split(" ")[1],
       );
     const before = (await ask(`${url}/metrics`)).text;
-    for (const name of METRICS) expect([name, before.includes(`\n${name}`)]).toEqual([name, true]);
+    expect(METRICS).toContain("nornicdb_wal_batch_entries");
+    for (const name of METRICS) {
+      expect([name, before.includes(`\n# TYPE ${name} `)]).toEqual([name, true]);
+    }
+    const shown = [...before.matchAll(/^# TYPE (nornicdb_\w+) /gm)].map(
+      ([, name]) => name as string,
+    );
+    expect(shown.filter((name) => !METRICS.includes(name) && !name.includes("peer"))).toEqual([]);
     for (let n = 0; n < 5; n += 1) await ask(`${url}/nodes/metric`, "PUT", { properties: { n } });
     await ask(`${url}/nodes/metric`, "PUT", "{");
     const after = (await ask(`${url}/metrics`)).text;
@@ -322,19 +329,9 @@ const ROUTES = [
   "POST /admin/verify",
 ].map((route) => (route.includes(" ") ? route : `GET /${route}`));
 
+/** Those that the page for operators tells of. */
 const METRICS = [
-  "nornicdb_replication_mode",
-  "nornicdb_replication_is_leader",
-  "nornicdb_replication_commit_index",
-  "nornicdb_replication_applied_index",
-  "nornicdb_replication_lag_seconds",
-  "nornicdb_replication_lag_entries",
-  "nornicdb_raft_term",
-  "nornicdb_wal_position",
-  "nornicdb_wal_fsync_duration_seconds_bucket",
-  "nornicdb_wal_batch_entries_bucket",
-  "nornicdb_commit_duration_seconds_bucket",
-  "nornicdb_proposals_total",
-  "nornicdb_proposals_pending",
-  "nornicdb_event_loop_delay_seconds",
-];
+  ...readFileSync(path.join(ROOT, "docs/operations/monitoring.md"), "utf8").matchAll(
+    /^\| `(nornicdb_\w+)` \|/gm,
+  ),
+].map(([, name]) => name as string);
