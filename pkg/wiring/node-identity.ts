@@ -84,7 +84,9 @@ function readIdentity(fileSystem: FileSystem, path: string): StoredIdentity {
     throw new ReplicationError(
       "INVALID",
       `${path} is not an identity that this version can read`,
-      { hint: "put the file back from a backup; without it the node does not know who it is" },
+      {
+        hint: "put the file back from a backup, or restore the node: nornicctl snapshot restore FILE --force",
+      },
       { cause },
     );
   } finally {
