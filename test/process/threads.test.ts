@@ -31,13 +31,13 @@ async function run(what: string): Promise<Report> {
 
 /** The delay of one thread while another is kept busy is what these two are about. */
 describe("the replication thread", () => {
-  it("goes on while the application computes (FC-178)", async () => {
+  it("WI-3 goes on while the application computes (FC-178)", async () => {
     const { longestMs, loopDelay } = await run("main");
     expect(longestMs).toBeGreaterThanOrEqual(Number(BUSY_MS));
     expect(loopDelay.p99Ms).toBeLessThan(DELAY_P99_MS);
   });
 
-  it("goes on while the SQLite writer works on long statements (FC-060, FC-178)", async () => {
+  it("WI-3 goes on while the SQLite writer works on long statements (FC-060, FC-178)", async () => {
     const { longestMs, loopDelay } = await run("writer");
     expect(longestMs).toBeGreaterThan(DELAY_P99_MS);
     expect(loopDelay.p99Ms).toBeLessThan(DELAY_P99_MS);
