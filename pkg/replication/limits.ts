@@ -9,11 +9,10 @@ export interface ReplicationLimits {
   /** One command, in bytes. */
   readonly commandBytesMax: number;
   /**
-   * Entries handed to the state machine in one call, at least and at most: small enough that the
-   * first callers of a large commit have their answer, and their next write in the log, while the
-   * rest is applied.
+   * Entries handed to the state machine in one call: few enough that the first callers of a large
+   * commit have their answer, and their next write in the log, while the rest is applied; enough
+   * that crossing to the writer's thread costs little.
    */
-  readonly applyBatchEntriesMin: number;
   readonly applyBatchEntriesMax: number;
   /** Payload handed to the state machine in one call, in bytes. */
   readonly applyBatchBytesMax: number;
@@ -39,7 +38,6 @@ export const DEFAULT_LIMITS: ReplicationLimits = {
   pendingProposalsMax: 10_000,
   pendingBytesMax: 256 * MIB,
   commandBytesMax: 24 * MIB,
-  applyBatchEntriesMin: 16,
   applyBatchEntriesMax: 64,
   applyBatchBytesMax: 4 * MIB,
   trailingEntries: 10_000,
@@ -57,9 +55,6 @@ export function checkLimits(limits: ReplicationLimits): void {
   }
   invariant(limits.pendingProposalsMax > 0, "at least one write may be pending");
   invariant(limits.commandBytesMax <= limits.pendingBytesMax, "the largest command can be pending");
-  invariant(
-    limits.applyBatchEntriesMin > 0 && limits.applyBatchEntriesMin <= limits.applyBatchEntriesMax,
-    "a batch has entries, and its least number is not above its most",
-  );
+  invariant(limits.applyBatchEntriesMax > 0, "a batch has entries");
   invariant(limits.commitTimeoutMs > 0, "a commit may take some time");
 }

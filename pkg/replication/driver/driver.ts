@@ -185,7 +185,8 @@ export class Driver<State> {
     try {
       while (this.#applied.index < upTo && this.#failure === undefined) {
         const from = (this.#applied.index + 1) as LogIndex;
-        const entries = log.read(from, this.#chunkEnd(upTo), limits.applyBatchBytesMax);
+        const to = Math.min(upTo, this.#applied.index + limits.applyBatchEntriesMax) as LogIndex;
+        const entries = log.read(from, to, limits.applyBatchBytesMax);
         const results = await stateMachine.applyBatch(entries);
         const last = entries.at(-1);
         invariant(last !== undefined, "committed entries can be read from the log");
@@ -197,14 +198,6 @@ export class Driver<State> {
     } catch (error) {
       await this.#onApplyError(error);
     }
-  }
-
-  /** A quarter of what waits: callers of the first part write again while the rest is applied. */
-  #chunkEnd(upTo: LogIndex): LogIndex {
-    const { applyBatchEntriesMin, applyBatchEntriesMax } = this.#parts.limits;
-    const quarter = Math.ceil((upTo - this.#applied.index) / 4);
-    const entries = Math.min(applyBatchEntriesMax, Math.max(applyBatchEntriesMin, quarter));
-    return Math.min(upTo, this.#applied.index + entries) as LogIndex;
   }
 
   async #onApplyError(error: unknown): Promise<void> {
