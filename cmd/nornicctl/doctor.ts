@@ -13,13 +13,13 @@ import { checkPorts } from "./doctor-ports.js";
 import { causeText } from "./failure.js";
 import type { Finding } from "./finding.js";
 import type { Io } from "./io.js";
-import { foldersOf, loadSettings, type SettingsOptions } from "./settings.js";
+import { foldersOf, type SettingsOptions, settingsFrom } from "./settings.js";
 
 type Check = () => Finding | readonly Finding[] | Promise<Finding | readonly Finding[]>;
 
 /** Whether a node with these settings can run well on this machine; exit 2 when it cannot. */
 export async function doctor(options: SettingsOptions, io: Io): Promise<Answer> {
-  const { finding, loaded } = checkConfiguration(() => loadSettings(options, io));
+  const { finding, loaded } = checkConfiguration(() => settingsFrom(options, io));
   const findings: Finding[] = [finding];
   const checks: Readonly<Record<string, Check>> = {
     node: checkNodeVersion,

@@ -21,8 +21,8 @@ import { openSegmentedLog } from "../../pkg/storage/log/index.js";
 import { settleIdentity } from "../../pkg/wiring/index.js";
 import { Entries } from "../../test/contract/storage-contract.js";
 import { checkClock, checkNodeVersion, checkOpenFiles } from "./doctor-machine.js";
-import { runProgram } from "./program.js";
 import { RestorePlace } from "./restore-place.js";
+import { run } from "./testing.js";
 
 const root = mkdtempSync(join(tmpdir(), "nornicctl-offline-"));
 const fileSystem = nodeFileSystem();
@@ -32,22 +32,6 @@ let made = 0;
 function newFolder(): string {
   made += 1;
   return join(root, String(made));
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}) {
-  let out = "";
-  let err = "";
-  const exit = await runProgram(args, {
-    env,
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    progress: () => {},
-  });
-  return { exit, out, err };
 }
 
 const PORTS = { fileSystem, random: systemRandom };

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { Client } from "./client.js";
-import { runProgram } from "./program.js";
+import { run } from "./testing.js";
 
 const folder = mkdtempSync(join(tmpdir(), "nornicctl-"));
 const servers: Server[] = [];
@@ -39,22 +39,6 @@ async function nobody(): Promise<string> {
   const server = servers.pop();
   await new Promise((resolve) => server?.close(resolve));
   return url;
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}) {
-  let out = "";
-  let err = "";
-  const exit = await runProgram(args, {
-    env,
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    progress: () => {},
-  });
-  return { exit, out, err };
 }
 
 const HEALTH = { status: "ok", replication: { node_id: "n1", mode: "standalone", lag_ms: 0 } };

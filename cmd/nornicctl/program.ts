@@ -6,7 +6,7 @@ import { configCheck, configShow } from "./config-verbs.js";
 import { doctor } from "./doctor.js";
 import { Failure, toFailure } from "./failure.js";
 import type { Io } from "./io.js";
-import { foldersOf, loadSettings, type SettingsOptions } from "./settings.js";
+import { foldersOf, type SettingsOptions, settingsFrom } from "./settings.js";
 import { snapshotInfo } from "./snapshot-file.js";
 import { snapshotRestore } from "./snapshot-restore.js";
 import { snapshotSave, snapshotSaveOffline } from "./snapshot-save.js";
@@ -114,7 +114,7 @@ function withSettings(command: Command): Command {
 
 function addWalVerbs(program: Command, io: Io, say: Say): void {
   const wal = program.command("wal").description("the log of a stopped node");
-  const folders = (options: SettingsOptions) => foldersOf(loadSettings(options, io));
+  const folders = (options: SettingsOptions) => foldersOf(settingsFrom(options, io));
   withSettings(wal.command("info"))
     .description("its ends, its hard state and its segments")
     .action((options: SettingsOptions) => say(walInfo(folders(options), io)));
@@ -136,7 +136,7 @@ function addSnapshotVerbs(program: Command, io: Io, say: Say): void {
     .action(async (file: string, options: SettingsOptions & { offline?: boolean }, command) => {
       say(
         options.offline
-          ? await snapshotSaveOffline(loadSettings(options, io), file, io)
+          ? await snapshotSaveOffline(settingsFrom(options, io), file, io)
           : await snapshotSave(clientOf(command, io), file, io),
       );
     });
@@ -150,7 +150,7 @@ function addSnapshotVerbs(program: Command, io: Io, say: Say): void {
     .argument("<file>")
     .option("--force", "also over data, which is put aside")
     .action(async (file: string, options: SettingsOptions & { force?: boolean }) => {
-      const loaded = loadSettings(options, io);
+      const loaded = settingsFrom(options, io);
       say(await snapshotRestore({ file, loaded, force: options.force === true }, io));
     });
 }

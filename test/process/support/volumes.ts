@@ -14,15 +14,7 @@ export interface Volume {
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { stdio: ["ignore", "pipe", "pipe"] });
 
-export function loopVolume(type: "ext4" | "xfs", mebibytes: number): Volume {
-  const home = mkdtempSync(path.join(tmpdir(), "nornic-volume-"));
-  const image = path.join(home, "image");
-  const directory = path.join(home, "mount");
-  mkdirSync(directory);
-  writeFileSync(image, "");
-  truncateSync(image, mebibytes * 1024 * 1024);
-  run(`mkfs.${type}`, "-q", ...(type === "ext4" ? ["-F"] : ["-f"]), image);
-  const mount = () => run("mount", "-o", "loop", image, directory);
+function mounted(directory: string, home: string, mount: () => unknown): Volume {
   mount();
   return {
     directory,
@@ -35,19 +27,23 @@ export function loopVolume(type: "ext4" | "xfs", mebibytes: number): Volume {
   };
 }
 
+export function loopVolume(type: "ext4" | "xfs", mebibytes: number): Volume {
+  const home = mkdtempSync(path.join(tmpdir(), "nornic-volume-"));
+  const image = path.join(home, "image");
+  const directory = path.join(home, "mount");
+  mkdirSync(directory);
+  writeFileSync(image, "");
+  truncateSync(image, mebibytes * 1024 * 1024);
+  run(`mkfs.${type}`, "-q", ...(type === "ext4" ? ["-F"] : ["-f"]), image);
+  return mounted(directory, home, () => run("mount", "-o", "loop", image, directory));
+}
+
 export function memoryVolume(mebibytes: number): Volume {
   const directory = mkdtempSync(path.join(tmpdir(), "nornic-volume-"));
-  const mount = () => run("mount", "-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", directory);
-  mount();
-  return {
-    directory,
-    unmount: () => run("umount", directory),
-    remount: mount,
-    destroy: () => {
-      run("umount", "--lazy", directory);
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
+  const size = `size=${mebibytes}m`;
+  return mounted(directory, directory, () =>
+    run("mount", "-t", "tmpfs", "-o", size, "tmpfs", directory),
+  );
 }
 
 /** `_IOR('X', 125, u32)`: the shutdown call of ext4 and xfs; flag 2 drops what is not on the disk. */
