@@ -1,0 +1,16 @@
+export {
+  assertProgress,
+  createProgress,
+  type Inflight,
+  maySend,
+  onAcknowledged,
+  onAsked,
+  onRejected,
+  onRoundAnswered,
+  onSent,
+  onTruncated,
+  type Progress,
+  toProbe,
+  toSnapshot,
+  type WindowLimits,
+} from "./progress.js";
