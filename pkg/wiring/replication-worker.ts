@@ -39,7 +39,7 @@ async function main(): Promise<void> {
       identity: { mode: "standalone", ...data.identity },
       core: standaloneCore,
       log,
-      stateMachine: connectStateMachine(data.stateMachine),
+      stateMachine: connectStateMachine(data.stateMachine, data.applyAheadMax),
       fileSystem,
       logDirectory: data.logDirectory,
       clock: systemClock,

@@ -50,6 +50,7 @@ class WorkerChannel implements NodeChannel {
       logDirectory: parts.logDirectory,
       limits: parts.limits,
       stateMachine: port,
+      applyAheadMax: parts.stateMachine.applyAheadMax ?? 1,
     };
     const program = new URL("./replication-worker.js", import.meta.url);
     this.#worker = new Worker(program, { workerData, transferList: [port], name: "replication" });

@@ -10,6 +10,7 @@ export interface ReplicationWorkerData {
   readonly limits: ReplicationLimits;
   /** The other end serves the state machine. */
   readonly stateMachine: MessagePort;
+  readonly applyAheadMax: number;
 }
 
 /** Beside the node's own messages, its log lines: they are written by the thread that owns the logger. */

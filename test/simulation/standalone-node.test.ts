@@ -48,6 +48,46 @@ function fullOnDemand(inner: StateMachine) {
   return { machine, control };
 }
 
+/** Takes two batches at once and a millisecond for each; refuses one on demand, as SQLite's writer does. */
+class AheadMachine implements StateMachine {
+  readonly applyAheadMax = 2;
+  readonly #inner: StateMachine;
+  readonly #clock: ReturnType<VirtualTime["clock"]>;
+  #underWay = 0;
+  underWayMost = 0;
+  /** First index of the batch that finds no room, once. */
+  refuseAt = 0;
+  readonly refused: number[] = [];
+
+  constructor(inner: StateMachine, time: VirtualTime) {
+    this.#inner = inner;
+    this.#clock = time.clock();
+  }
+
+  async applyBatch(entries: readonly Entry[]) {
+    this.#underWay += 1;
+    this.underWayMost = Math.max(this.underWayMost, this.#underWay);
+    await new Promise<void>((done) => this.#clock.after(1, done));
+    this.#underWay -= 1;
+    const first = entries[0]?.index ?? 0;
+    const { index } = await this.#inner.getWALPosition();
+    if (first === this.refuseAt || first > index + 1) {
+      this.refuseAt = 0;
+      this.refused.push(first);
+      throw new StateMachineError("STORAGE_FULL", "no room");
+    }
+    return this.#inner.applyBatch(entries);
+  }
+
+  getWALPosition = () => this.#inner.getWALPosition();
+  durablePosition = () => this.#inner.getWALPosition();
+  flush = () => this.#inner.flush();
+  digest = () => this.#inner.digest();
+  snapshot = () => this.#inner.snapshot();
+  restore = (chunks: AsyncIterable<Uint8Array>) => this.#inner.restore(chunks);
+  close = () => this.#inner.close();
+}
+
 describe("driver and node", () => {
   it("DR-1 CL-1 writes of one turn are logged in the order of the calls, then answered", async () => {
     const { time, node } = await open({ syncDelayMs: 2 });
@@ -175,6 +215,25 @@ describe("driver and node", () => {
     await time.advance(1_000);
     expect(await stuck).toBe("ok");
     expect(await fate(time.run(node.write(put("d")), LIMIT))).toBe("ok");
+  });
+
+  it("DR-9 batches go ahead in order, and none behind a refused one is applied", async () => {
+    const time = new VirtualTime();
+    const disk = new SimDisk({ time, random: seededRandom(1) });
+    let machine: AheadMachine | undefined;
+    const wrapStorage = (inner: StateMachine) => {
+      machine = new AheadMachine(inner, time);
+      return machine;
+    };
+    const node = new SimNode({ time, disk, wrapStorage, limits: { applyBatchEntriesMax: 2 } });
+    await node.start();
+    const ids = ["a", "b", "c", "d", "e", "f", "g"];
+    const writes = Promise.all(ids.map((id) => fate(node.write(put(id)))));
+    if (machine !== undefined) machine.refuseAt = 3;
+    expect(await time.run(writes, LIMIT)).toEqual(ids.map(() => "ok"));
+    expect(machine?.underWayMost).toBe(2);
+    expect(machine?.refused).toEqual([3, 5]);
+    expect(await node.node("g")).toMatchObject({ version: 7 });
   });
 
   it("SA-10 a state machine that fell back on its own is noticed and brought forward", async () => {

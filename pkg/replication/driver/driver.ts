@@ -3,6 +3,7 @@ import { ReplicationError } from "../errors.js";
 import type { ReplicationLimits } from "../limits.js";
 import {
   type ApplyResult,
+  type Entry,
   LogError,
   type LogStore,
   type StateMachine,
@@ -42,8 +43,8 @@ type EffectOf<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 
 /**
  * The effect loop that every mode shares. It owns the order of things: an effect is carried out
- * before the next one, one sync and one apply are under way at a time, and what gathers meanwhile
- * shares the next (group commit). A failure of the log or of the state machine ends it: from then
+ * before the next one, one sync is under way at a time, and what gathers meanwhile shares the next
+ * (group commit); the state machine gets batches as far ahead as it allows. A failure of the log or of the state machine ends it: from then
  * on inputs are ignored and no answer is given.
  */
 export class Driver<State> {
@@ -54,8 +55,14 @@ export class Driver<State> {
   #running = false;
   #syncing = false;
   #syncWanted = false;
-  #applying = false;
   #applied: Position;
+  /** Handed to the state machine; not below `#applied`. */
+  #handedOut: LogIndex;
+  /** Asked for by the core. */
+  #applyUpTo: LogIndex;
+  #applyCalls = 0;
+  /** A batch found no room: nothing more is handed out until the position is known. */
+  #applyRefused = false;
   #results = new Map<number, ApplyResult>();
   #answers: Answer[] = [];
   #failure: Error | undefined;
@@ -65,6 +72,8 @@ export class Driver<State> {
     this.#parts = parts;
     this.#state = core.initial;
     this.#applied = applied;
+    this.#handedOut = applied.index;
+    this.#applyUpTo = applied.index;
   }
 
   view(): CoreView {
@@ -84,6 +93,10 @@ export class Driver<State> {
     return !this.#syncing && !this.#applying;
   }
 
+  get #applying(): boolean {
+    return this.#applyCalls > 0 || this.#applyRefused;
+  }
+
   propose(proposals: readonly Proposal[]): void {
     this.input({ kind: "propose", proposals });
   }
@@ -97,8 +110,7 @@ export class Driver<State> {
     if (this.#applying || this.#failure !== undefined) return;
     const position = await this.#parts.stateMachine.getWALPosition();
     if (this.#applying || this.#applied !== expected || position.index >= expected.index) return;
-    this.#applied = position;
-    this.input({ kind: "apply_refused", position });
+    this.#fallBack(position);
   }
 
   /** Steps the core; effects of this input are carried out before the call returns. */
@@ -139,7 +151,7 @@ export class Driver<State> {
 
   #carryOut(effect: Effect): void {
     if (effect.kind === "persist") this.#persist(effect);
-    else if (effect.kind === "apply") void this.#apply(effect.upTo);
+    else if (effect.kind === "apply") this.#apply(effect.upTo);
     else if (effect.kind === "answer") this.#answer(effect);
     else if (effect.kind === "refuse") this.#refuse(effect);
     else this.#parts.listener.onNote(effect.event, effect.reason);
@@ -178,44 +190,73 @@ export class Driver<State> {
     }
   }
 
-  async #apply(upTo: LogIndex): Promise<void> {
-    invariant(!this.#applying, "one apply is under way at a time");
-    this.#applying = true;
+  #apply(upTo: LogIndex): void {
+    this.#applyUpTo = upTo;
     const { log, stateMachine, limits } = this.#parts;
-    try {
-      while (this.#applied.index < upTo && this.#failure === undefined) {
-        const from = (this.#applied.index + 1) as LogIndex;
-        const to = Math.min(upTo, this.#applied.index + limits.applyBatchEntriesMax) as LogIndex;
-        const entries = log.read(from, to, limits.applyBatchBytesMax);
-        const results = await stateMachine.applyBatch(entries);
-        const last = entries.at(-1);
-        invariant(last !== undefined, "committed entries can be read from the log");
-        for (const result of results) this.#results.set(result.index, result);
-        this.#applied = { index: last.index, term: last.term };
-        if (last.index >= upTo) this.#applying = false;
-        this.input({ kind: "applied", upTo: this.#applied });
-      }
-    } catch (error) {
-      await this.#onApplyError(error);
+    const callsMax = stateMachine.applyAheadMax ?? 1;
+    while (
+      this.#handedOut < this.#applyUpTo &&
+      this.#applyCalls < callsMax &&
+      !this.#applyRefused &&
+      this.#failure === undefined
+    ) {
+      const from = (this.#handedOut + 1) as LogIndex;
+      const to = Math.min(upTo, this.#handedOut + limits.applyBatchEntriesMax) as LogIndex;
+      const entries = log.read(from, to, limits.applyBatchBytesMax);
+      const last = entries.at(-1);
+      invariant(last !== undefined, "committed entries can be read from the log");
+      this.#handedOut = last.index;
+      this.#applyCalls += 1;
+      void this.#applyBatch(entries, last);
     }
   }
 
-  async #onApplyError(error: unknown): Promise<void> {
-    if (!(error instanceof StateMachineError && error.code === "STORAGE_FULL")) {
-      this.#applying = false;
-      this.#fail(error);
-      this.#report();
+  async #applyBatch(entries: readonly Entry[], last: Position): Promise<void> {
+    let results: readonly ApplyResult[];
+    try {
+      results = await this.#parts.stateMachine.applyBatch(entries);
+    } catch (error) {
+      this.#applyCalls -= 1;
+      await this.#onApplyError(error);
       return;
     }
+    this.#applyCalls -= 1;
+    if (this.#failure === undefined) this.#onApplied(results, last);
+  }
+
+  #onApplied(results: readonly ApplyResult[], last: Position): void {
     try {
-      this.#applied = await this.#parts.stateMachine.getWALPosition();
-      this.#applying = false;
-      this.input({ kind: "apply_refused", position: this.#applied });
-    } catch (second) {
-      this.#applying = false;
-      this.#fail(second);
+      invariant(!this.#applyRefused, "nothing behind a refused batch is applied");
+      for (const result of results) this.#results.set(result.index, result);
+      this.#applied = { index: last.index, term: last.term };
+      this.input({ kind: "applied", upTo: this.#applied });
+      this.#apply(this.#applyUpTo);
+    } catch (error) {
+      this.#fail(error);
       this.#report();
     }
+  }
+
+  /** When the last batch under way has come back, the state machine says where it is. */
+  async #onApplyError(error: unknown): Promise<void> {
+    try {
+      if (!(error instanceof StateMachineError && error.code === "STORAGE_FULL")) throw error;
+      this.#applyRefused = true;
+      if (this.#applyCalls > 0) return;
+      const position = await this.#parts.stateMachine.getWALPosition();
+      this.#applyRefused = false;
+      this.#fallBack(position);
+    } catch (fatal) {
+      this.#fail(fatal);
+      this.#report();
+    }
+  }
+
+  #fallBack(position: Position): void {
+    this.#applied = position;
+    this.#handedOut = position.index;
+    this.#applyUpTo = position.index;
+    this.input({ kind: "apply_refused", position });
   }
 
   #answer(effect: EffectOf<"answer">): void {

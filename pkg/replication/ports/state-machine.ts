@@ -30,10 +30,15 @@ export interface SnapshotReader {
 
 /**
  * The state that the log drives. Calls do not overlap, but for `snapshot` and `digest`, which may
- * come while `applyBatch` goes on. Applying is deterministic: it reads no clock, no randomness, no
+ * come while `applyBatch` goes on, and for `applyBatch` itself as far as `applyAheadMax` allows. Applying is deterministic: it reads no clock, no randomness, no
  * environment, and ends in the same state and result on every node.
  */
 export interface StateMachine {
+  /**
+   * How many `applyBatch` calls may be under way at once; missing: 1. They take effect in the order
+   * of the calls, and once one has thrown `STORAGE_FULL` so do those that were sent behind it.
+   */
+  readonly applyAheadMax?: number;
   /**
    * Applies committed entries in order; the first index is the applied index + 1 and kinds other
    * than `command` only move the position. Entries and position change together. On return the

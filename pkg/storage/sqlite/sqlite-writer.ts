@@ -66,8 +66,6 @@ export class SqliteWriter {
   #syncing: Promise<void> | undefined;
   /** A commit that failed with no caller to tell; the next one is told. */
   #failure: unknown;
-  /** Since the last batch the state went back to its last commit: whoever applies must go back too. */
-  #fellBack = false;
   #closed = false;
 
   constructor(options: WriterOptions) {
@@ -235,11 +233,12 @@ export class SqliteWriter {
     }
   }
 
-  /** The reader or timer whose commit failed may have taken the news; the log's side needs it too. */
+  /**
+   * The state went back to its last commit after this batch was sent: a batch before it failed, or
+   * a reader or timer whose commit failed took the news. The log's side must go back too.
+   */
   #throwFallback(first: Entry | undefined): void {
-    if (!this.#fellBack || first === undefined) return;
-    this.#fellBack = false;
-    if (first.index === this.applied.index + 1) return;
+    if (first === undefined || first.index <= this.applied.index + 1) return;
     throw new StateMachineError(
       "STORAGE_FULL",
       `the state fell back to entry ${this.applied.index}`,
@@ -267,7 +266,6 @@ export class SqliteWriter {
       });
       if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
       this.#load();
-      this.#fellBack = true;
       throw failure;
     }
   }

@@ -31,6 +31,8 @@ import type {
   WriterWorkerData,
 } from "./worker-messages.js";
 
+/** Batches on their way to the writer or in it: while it applies one, the next is there already. */
+const APPLY_AHEAD_MAX = 2;
 /** A thread that has not opened the file after this long counts as one that cannot be made. */
 const START_MS_MAX = 60_000;
 
@@ -49,6 +51,7 @@ export interface WorkerStorageOptions {
  */
 export class WorkerStorage extends OfflineWrites implements SqliteStorage, WriterPortSource {
   readonly path: string;
+  readonly applyAheadMax = APPLY_AHEAD_MAX;
   readonly #options: WorkerStorageOptions;
   readonly #workers: readonly Worker[];
   readonly #control: CallClient;
@@ -103,7 +106,7 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
         this.#suspension = undefined;
       },
     });
-    this.#machine = connectStateMachine(this.writerPort());
+    this.#machine = connectStateMachine(this.writerPort(), APPLY_AHEAD_MAX);
   }
 
   static async open(options: WorkerStorageOptions): Promise<WorkerStorage> {

@@ -21,6 +21,8 @@ import { CallClient, serveCalls } from "./thread-calls.js";
 export interface WriterPortSource {
   /** A fresh port to hand to `connectStateMachine` in another thread. */
   writerPort(): MessagePort;
+  /** See `StateMachine.applyAheadMax`. */
+  readonly applyAheadMax: number;
 }
 
 /** Lets the other end of `port` drive `stateMachine`, which lives here. */
@@ -66,17 +68,22 @@ export function serveStateMachine(port: MessagePort, stateMachine: StateMachine)
   });
 }
 
-/** The other end: a state machine that lives in the thread behind `port`. */
-export function connectStateMachine(port: MessagePort): StateMachine {
-  return new RemoteStateMachine(new CallClient(port));
+/**
+ * The other end: a state machine that lives in the thread behind `port`.
+ * @param applyAheadMax - that of the machine there; batches under way hide the way to its thread
+ */
+export function connectStateMachine(port: MessagePort, applyAheadMax = 1): StateMachine {
+  return new RemoteStateMachine(new CallClient(port), applyAheadMax);
 }
 
 class RemoteStateMachine implements StateMachine {
+  readonly applyAheadMax: number;
   readonly #client: CallClient;
   #closing: Promise<void> | undefined;
 
-  constructor(client: CallClient) {
+  constructor(client: CallClient, applyAheadMax: number) {
     this.#client = client;
+    this.applyAheadMax = applyAheadMax;
   }
 
   async applyBatch(entries: readonly Entry[]): Promise<readonly ApplyResult[]> {

@@ -80,9 +80,8 @@ function onPersisted(state: StandaloneState, input: Of<"persisted">): Standalone
 }
 
 function applyMore(state: StandaloneState): StandaloneStep {
-  const idle = state.applying === state.applied;
-  if (!idle || state.obstacles.storageFull) return { state, effects: [] };
-  if (state.durable > state.applied) {
+  if (state.obstacles.storageFull) return { state, effects: [] };
+  if (state.durable > state.applying) {
     return {
       state: { ...state, applying: state.durable },
       effects: [{ kind: "apply", upTo: state.durable }],
