@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { runNode } from "./support/ended.js";
 
-/** How long one side is kept busy; the long lane asks for 5000. */
-const BUSY_MS = process.env.BUSY_MS ?? "2000";
+/** How long one side is kept busy without a pause. */
+const BUSY_MS = "5000";
 const DELAY_P99_MS = 50;
 const RUNS_MAX = 3;
 const application = fileURLToPath(new URL("./support/busy-application.mjs", import.meta.url));
@@ -37,9 +37,9 @@ describe("the replication thread", () => {
     expect(loopDelay.p99Ms).toBeLessThan(DELAY_P99_MS);
   });
 
-  it("WI-3 goes on while the SQLite writer works on long statements (FC-060, FC-178)", async () => {
+  it("WI-3 goes on while the SQLite writer is busy with one command (FC-060, FC-178)", async () => {
     const { longestMs, loopDelay } = await run("writer");
-    expect(longestMs).toBeGreaterThan(DELAY_P99_MS);
+    expect(longestMs).toBeGreaterThanOrEqual(Number(BUSY_MS));
     expect(loopDelay.p99Ms).toBeLessThan(DELAY_P99_MS);
   });
 });
