@@ -1,0 +1,1 @@
+export { badField, PayloadFields } from "./fields.js";
