@@ -17,23 +17,31 @@ export function badField(field: string, mustBe: string): ReplicationError {
   return new ReplicationError("INVALID", `${field} must be ${mustBe}`, { field });
 }
 
+/** The keys of a payload; those of its prototype are none of them. */
+export type PayloadRecord = { readonly [key: string]: PeerPayload | undefined };
+
+/** @throws ReplicationError `INVALID` when the value is no object */
+export function toRecord(value: PeerPayload | undefined, where: string): PayloadRecord {
+  const isRecord =
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array);
+  if (!isRecord) throw badField(where, "an object");
+  return value as PayloadRecord;
+}
+
 /**
  * The fields of a payload that another node sent, each checked where it is read.
  * Every method throws ReplicationError `INVALID` naming the field, such as `vote_request.term`.
  */
 export class PayloadFields {
   readonly #where: string;
-  readonly #values: { readonly [key: string]: PeerPayload | undefined };
+  readonly #values: PayloadRecord;
 
   constructor(value: PeerPayload | undefined, where: string) {
-    const isRecord =
-      typeof value === "object" &&
-      value !== null &&
-      !Array.isArray(value) &&
-      !(value instanceof Uint8Array);
-    if (!isRecord) throw badField(where, "an object");
     this.#where = where;
-    this.#values = value as { readonly [key: string]: PeerPayload | undefined };
+    this.#values = toRecord(value, where);
   }
 
   /** The error to throw when the field is well formed but wrong. */
@@ -51,7 +59,7 @@ export class PayloadFields {
     return value;
   }
 
-  /** A missing field counts as 0, for what NornicDB's messages do not have. */
+  /** A missing field counts as 0: NornicDB leaves some out. */
   countOr0(name: string): number {
     return this.value(name) === undefined ? 0 : this.count(name);
   }

@@ -1,1 +1,1 @@
-export { badField, PayloadFields } from "./fields.js";
+export { badField, PayloadFields, type PayloadRecord, toRecord } from "./fields.js";

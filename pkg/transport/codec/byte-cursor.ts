@@ -78,6 +78,32 @@ export class ByteCursor {
     const close = this.plainString();
     return close < 0 ? undefined : this.bytes.toString("latin1", start, close);
   }
+
+  /** Steps to where an object ends if it is one; what is in it is not checked. */
+  object(): boolean {
+    if (this.peek() !== 0x7b) return false;
+    let depth = 0;
+    for (let at = this.at; at < this.end; at++) {
+      const byte = this.bytes[at];
+      if (byte === 0x22) {
+        at = this.#closingQuote(at + 1);
+      } else if (byte === 0x7b) {
+        depth += 1;
+      } else if (byte === 0x7d) {
+        depth -= 1;
+        if (depth > 0) continue;
+        this.at = at + 1;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #closingQuote(from: number): number {
+    let at = from;
+    while (at < this.end && this.bytes[at] !== 0x22) at += this.bytes[at] === 0x5c ? 2 : 1;
+    return at;
+  }
 }
 
 /** 1 for printable ASCII that stands for itself in a canonical string. */

@@ -65,6 +65,13 @@ export class ByteWriter {
     return true;
   }
 
+  base64(source: Uint8Array): void {
+    const { buffer, byteOffset, byteLength } = source;
+    const text = Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+    this.#reserve(text.length);
+    this.#at += this.#buffer.write(text, this.#at, "latin1");
+  }
+
   bytes(source: Uint8Array): void {
     this.#reserve(source.length);
     this.#buffer.set(source, this.#at);

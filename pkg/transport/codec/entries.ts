@@ -5,7 +5,7 @@ import { type ByteWriter, quote } from "./byte-writer.js";
 import { CodecError } from "./codec-error.js";
 import { MessageType } from "./codes.js";
 import { canonicalCommand, skipCanonicalCommand } from "./command.js";
-import type { ExactValue } from "./exact-json.js";
+import { type ExactValue, parseExact } from "./exact-json.js";
 import type { AppendEntries, LogEntry, WALBatch, WALEntry } from "./messages.js";
 import { toSafeJson } from "./open-json.js";
 import {
@@ -32,6 +32,9 @@ const COMMIT = ascii(',"leader_commit":');
 const INDEX = ascii('{"index":');
 const ENTRY_TERM = ascii(',"term":');
 const COMMAND = ascii(',"command":');
+const KIND = ascii(',"kind":');
+const OWN_COMMAND = "appendEntries.entries.command";
+const EXTRA = ascii(',"x":');
 const POSITION = ascii('{"Position":');
 const TIMESTAMP = ascii(',"Timestamp":');
 const WAL_TERM = ascii(',"Term":');
@@ -55,8 +58,18 @@ export function scanAppendEntries(
   const entries = cursor.literal(ENTRIES) ? scanList(cursor, scanLogEntry) : undefined;
   if (entries === undefined || !cursor.literal(COMMIT)) return undefined;
   const leader_commit = cursor.count();
-  if (leader_commit < 0 || cursor.peek() !== 0x7d || cursor.at + 1 !== end) return undefined;
-  return { term, leader_id, leader_addr, prev_log_index, prev_log_term, entries, leader_commit };
+  if (leader_commit < 0) return undefined;
+  const x = cursor.literal(EXTRA) ? scanExtra(cursor) : undefined;
+  if (cursor.peek() !== 0x7d || cursor.at + 1 !== end) return undefined;
+  const at = { term, leader_id, leader_addr, prev_log_index, prev_log_term };
+  return { ...at, entries, leader_commit, ...(x === undefined ? {} : { x }) };
+}
+
+/** Everything up to the last byte, which closes the message. */
+function scanExtra(cursor: ByteCursor): JsonValue {
+  const value = parseExact(cursor.bytes.subarray(cursor.at, cursor.end - 1));
+  cursor.at = cursor.end - 1;
+  return toSafeJson(value, "appendEntries.x");
 }
 
 /** @returns undefined for anything but the canonical spelling */
@@ -95,14 +108,24 @@ function scanCommand(cursor: ByteCursor): Uint8Array | null | undefined {
   return skipCanonicalCommand(cursor) ? cursor.bytes.subarray(start, cursor.at) : undefined;
 }
 
+/** The command of an entry of our own kinds: null, or any JSON object. */
+function scanOwnCommand(cursor: ByteCursor): Uint8Array | null | undefined {
+  if (cursor.literal(NULL)) return null;
+  const start = cursor.at;
+  if (!cursor.object()) return undefined;
+  return ownCommand(parseExact(cursor.bytes.subarray(start, cursor.at)), OWN_COMMAND);
+}
+
 function scanLogEntry(cursor: ByteCursor): LogEntry | undefined {
   const index = cursor.literal(INDEX) ? cursor.count() : -1;
   const term = cursor.literal(ENTRY_TERM) ? cursor.count() : -1;
-  if (index < 0 || term < 0 || !cursor.literal(COMMAND)) return undefined;
-  const command = scanCommand(cursor);
+  if (index < 0 || term < 0) return undefined;
+  const kind = cursor.literal(KIND) ? cursor.plainText() : undefined;
+  if (!cursor.literal(COMMAND)) return undefined;
+  const command = kind === undefined ? scanCommand(cursor) : scanOwnCommand(cursor);
   if (command === undefined || cursor.peek() !== 0x7d) return undefined;
   cursor.at += 1;
-  return { index, term, command };
+  return kind === undefined ? { index, term, command } : { index, term, kind, command };
 }
 
 function scanWALEntry(cursor: ByteCursor): WALEntry | undefined {
@@ -133,7 +156,10 @@ function toItems<T>(value: ExactValue | undefined, where: string, toItem: (v: Ex
 /** With a kind of ours the command is any JSON of ours, else NornicDB's Command. */
 function toCommandBytes(value: ExactValue | undefined, kind: string | undefined, where: string) {
   if (value === undefined || value === null) return null;
-  if (kind === undefined) return canonicalCommand(value);
+  return kind === undefined ? canonicalCommand(value) : ownCommand(value, where);
+}
+
+function ownCommand(value: ExactValue, where: string): Uint8Array {
   return new Uint8Array(Buffer.from(JSON.stringify(toSafeJson(value, where))));
 }
 

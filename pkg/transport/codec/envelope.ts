@@ -5,6 +5,7 @@ import { ascii, ByteCursor } from "./byte-cursor.js";
 import { ByteWriter, quote } from "./byte-writer.js";
 import { CodecError } from "./codec-error.js";
 import { MessageType, messageName, NORNICDB_TYPE_MAX, TYPE_MAX } from "./codes.js";
+import { dataOf, hasDataField, scanDataField, toDataField, writeDataField } from "./data-field.js";
 import {
   entryBytes,
   scanAppendEntries,
@@ -99,9 +100,11 @@ function fastPayload(type: number, body: Uint8Array, from: number, integers: Int
   const end = body.length - 1;
   if (type === MessageType.appendEntries) return scanAppendEntries(body, from, end);
   if (type === MessageType.walBatch) return scanWALBatch(body, from, end);
+  const data = hasDataField(type) ? scanDataField(body, from, end) : undefined;
+  if (data !== undefined) return data;
   const bytes = body.subarray(from, end);
   if (hasSchema(type)) return fromSchema(type, parseExact(bytes), integers);
-  return type === 0 ? undefined : parseOpen(bytes);
+  return type === 0 ? undefined : toOpen(type, parseOpen(bytes));
 }
 
 function slowEnvelope(value: ExactValue, integers: Integers): Envelope {
@@ -119,7 +122,12 @@ function slowEnvelope(value: ExactValue, integers: Integers): Envelope {
 function slowPayload(type: number, value: ExactValue, integers: Integers): PeerPayload {
   if (type === MessageType.appendEntries) return toAppendEntries(value, integers);
   if (type === MessageType.walBatch) return toWALBatch(value, integers);
-  return hasSchema(type) ? fromSchema(type, value, integers) : toSafeJson(value, "p");
+  if (hasSchema(type)) return fromSchema(type, value, integers);
+  return toOpen(type, toSafeJson(value, "p"));
+}
+
+function toOpen(type: number, value: JsonValue): PeerPayload {
+  return hasDataField(type) ? toDataField(type, value) : value;
 }
 
 /**
@@ -131,7 +139,7 @@ export function encodeFrame(message: Envelope, room = { before: 0, after: 0 }): 
   if (!Number.isInteger(type) || type < 0 || type > TYPE_MAX) {
     throw new CodecError("UNENCODABLE", `a message type is 0 to ${TYPE_MAX}`, "t");
   }
-  const writer = new ByteWriter(WRITER_BYTES + entryBytes(type, payload));
+  const writer = new ByteWriter(WRITER_BYTES + contentBytes(type, payload));
   writer.skip(room.before + FRAME_HEADER_BYTES);
   writer.text(`{"t":${type}`);
   if (message.nodeId !== undefined) writer.text(`,"n":${quote(message.nodeId)}`);
@@ -148,11 +156,22 @@ export function encodeFrame(message: Envelope, room = { before: 0, after: 0 }): 
   return frame;
 }
 
+/** About as many bytes as the commands or the data of a message take in its frame. */
+function contentBytes(type: number, payload: PeerPayload | undefined): number {
+  if (!hasDataField(type)) return entryBytes(type, payload);
+  return Math.ceil((dataOf(payload)?.length ?? 0) / 3) * 4;
+}
+
 function writePayload(writer: ByteWriter, type: number, payload: PeerPayload): void {
   if (type === MessageType.appendEntries) writeAppendEntries(writer, payload);
   else if (type === MessageType.walBatch) writeWALBatch(writer, payload);
   else if (hasSchema(type)) writeSchema(writer, type, payload);
   else {
+    const data = hasDataField(type) ? dataOf(payload) : undefined;
+    if (data !== undefined) {
+      writeDataField(writer, payload, data);
+      return;
+    }
     const text = openText(type, payload as JsonValue);
     if (type <= NORNICDB_TYPE_MAX && /[<>&]/.test(text))
       writer.text(text.replace(/[<>&]/g, goEscape));
