@@ -35,4 +35,4 @@ export {
   type Replicator,
   type ReplicatorEvent,
 } from "./replicator.js";
-export { standaloneCore } from "./standalone/core/step.js";
+export { StandaloneMode } from "./standalone/mode.js";

@@ -6,6 +6,8 @@ export interface ReplicationLimits {
   readonly pendingProposalsMax: number;
   /** Their payloads, in bytes. */
   readonly pendingBytesMax: number;
+  /** Reads that wait until this node has caught up; one more is `OVERLOADED`. */
+  readonly pendingReadsMax: number;
   /** One command, in bytes. */
   readonly commandBytesMax: number;
   /**
@@ -37,6 +39,7 @@ const MIB = 1024 * 1024;
 export const DEFAULT_LIMITS: ReplicationLimits = {
   pendingProposalsMax: 10_000,
   pendingBytesMax: 256 * MIB,
+  pendingReadsMax: 10_000,
   commandBytesMax: 24 * MIB,
   applyBatchEntriesMax: 64,
   applyBatchBytesMax: 4 * MIB,

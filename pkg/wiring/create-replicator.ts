@@ -9,7 +9,7 @@ import {
   ReplicationError,
   type ReplicationLimits,
   ReplicatorClient,
-  standaloneCore,
+  StandaloneMode,
 } from "../replication/index.js";
 import type { StateMachine } from "../replication/ports/index.js";
 import {
@@ -123,7 +123,7 @@ async function openOn(
   });
   return openDirectChannel({
     identity: { mode: config.mode, ...identity },
-    core: standaloneCore,
+    mode: new StandaloneMode(log),
     log,
     stateMachine,
     fileSystem,

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, type JsonValue } from "../base/index.js";
-import { describeFailure, NodeHost, standaloneCore, type ToNode } from "../replication/index.js";
+import { describeFailure, NodeHost, StandaloneMode, type ToNode } from "../replication/index.js";
 import {
   eventLoopDelay,
   nodeFileSystem,
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
     });
     const host = new NodeHost({
       identity: { mode: "standalone", ...data.identity },
-      core: standaloneCore,
+      mode: new StandaloneMode(log),
       log,
       stateMachine: connectStateMachine(data.stateMachine, data.applyAheadMax),
       fileSystem,

@@ -1,4 +1,6 @@
 import type { JsonValue, Position } from "../../base/index.js";
+import type { Order } from "../driver/mode.js";
+import type { ReadRequest } from "../driver/waiting-reads.js";
 import type { ErrorData } from "../errors.js";
 import type { PackedPayloads } from "../payload.js";
 import type { Durability, Health, ReplicatorEvent } from "../replicator.js";
@@ -6,7 +8,8 @@ import type { Durability, Health, ReplicatorEvent } from "../replicator.js";
 /** From the client to the node. Tickets of a `propose` are `firstTicket`, `firstTicket + 1`, … */
 export type ToNode =
   | { readonly kind: "propose"; readonly firstTicket: number; readonly packed: PackedPayloads }
-  | { readonly kind: "read"; readonly ticket: number }
+  | { readonly kind: "read"; readonly ticket: number; readonly request: ReadRequest }
+  | { readonly kind: "order"; readonly ticket: number; readonly order: Order }
   | { readonly kind: "health"; readonly ticket: number }
   | { readonly kind: "metrics"; readonly ticket: number }
   | { readonly kind: "stop" };
@@ -29,6 +32,9 @@ export type FromNode =
   | { readonly kind: "start_failed"; readonly error: ErrorData }
   | { readonly kind: "answers"; readonly answers: readonly AnswerData[] }
   | { readonly kind: "position"; readonly ticket: number; readonly position: Position }
+  | { readonly kind: "ordered"; readonly ticket: number; readonly result: JsonValue }
+  /** A read or an order was refused. */
+  | { readonly kind: "refused"; readonly ticket: number; readonly error: ErrorData }
   | { readonly kind: "health"; readonly ticket: number; readonly health: Health }
   | { readonly kind: "metrics"; readonly ticket: number; readonly metrics: JsonValue }
   | { readonly kind: "event"; readonly event: ReplicatorEvent }

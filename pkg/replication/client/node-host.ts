@@ -1,4 +1,4 @@
-import { closeInOrder, type JsonValue, unreachable } from "../../base/index.js";
+import { closeInOrder, type JsonValue, type Position, unreachable } from "../../base/index.js";
 import type { Answer } from "../driver/driver.js";
 import { type NodeParts, ReplicationNode } from "../driver/node.js";
 import { type ErrorData, ReplicationError, toErrorData } from "../errors.js";
@@ -6,19 +6,22 @@ import { unpackPayloads } from "../payload.js";
 import { LogError, StateMachineError } from "../ports/index.js";
 import type { AnswerData, FromNode, ToNode } from "./channel.js";
 
-export interface HostParts<State> extends Omit<NodeParts<State>, "listener"> {
+type Kind = { readonly kind: string };
+
+export interface HostParts<State, I extends Kind, E extends Kind>
+  extends Omit<NodeParts<State, I, E>, "listener"> {
   /** The metrics of this thread, as plain data. */
   readonly readMetrics: () => Promise<JsonValue>;
   readonly deliver: (message: FromNode) => void;
 }
 
 /** The node's end of a channel: starts a node and speaks for it. */
-export class NodeHost<State> {
-  readonly #parts: HostParts<State>;
-  #node: ReplicationNode<State> | undefined;
+export class NodeHost<State, I extends Kind, E extends Kind> {
+  readonly #parts: HostParts<State, I, E>;
+  #node: ReplicationNode<State, I, E> | undefined;
   #stopWanted = false;
 
-  constructor(parts: HostParts<State>) {
+  constructor(parts: HostParts<State, I, E>) {
     this.#parts = parts;
   }
 
@@ -30,6 +33,8 @@ export class NodeHost<State> {
         ...this.#parts,
         listener: {
           onAnswers: (answers) => deliver({ kind: "answers", answers: answers.map(toAnswerData) }),
+          onRead: (ticket, outcome) => deliver(toReadReply(ticket, outcome)),
+          onOrder: (ticket, outcome) => deliver(toOrderReply(ticket, outcome)),
           onEvent: (event) => deliver({ kind: "event", event }),
           onFailure: (error) => deliver({ kind: "failed", error: describeFailure(error) }),
         },
@@ -58,11 +63,10 @@ export class NodeHost<State> {
         return;
       }
       case "read":
-        this.#parts.deliver({
-          kind: "position",
-          ticket: message.ticket,
-          position: node.readPosition(),
-        });
+        node.read(message.ticket, message.request);
+        return;
+      case "order":
+        node.order(message.ticket, message.order);
         return;
       case "health":
         this.#parts.deliver({ kind: "health", ticket: message.ticket, health: node.health() });
@@ -83,7 +87,7 @@ export class NodeHost<State> {
     this.#parts.deliver({ kind: "metrics", ticket, metrics });
   }
 
-  async #stop(node: ReplicationNode<State>): Promise<void> {
+  async #stop(node: ReplicationNode<State, I, E>): Promise<void> {
     try {
       await node.stop();
       this.#parts.deliver({ kind: "stopped" });
@@ -91,6 +95,18 @@ export class NodeHost<State> {
       this.#parts.deliver({ kind: "stopped", error: describeFailure(error) });
     }
   }
+}
+
+function toReadReply(ticket: number, outcome: Position | ReplicationError): FromNode {
+  return outcome instanceof ReplicationError
+    ? { kind: "refused", ticket, error: toErrorData(outcome) }
+    : { kind: "position", ticket, position: outcome };
+}
+
+function toOrderReply(ticket: number, outcome: JsonValue | ReplicationError): FromNode {
+  return outcome instanceof ReplicationError
+    ? { kind: "refused", ticket, error: toErrorData(outcome) }
+    : { kind: "ordered", ticket, result: outcome };
 }
 
 function toAnswerData(answer: Answer): AnswerData {

@@ -2,6 +2,7 @@ import {
   type Deferred,
   deferred,
   invariant,
+  type JsonValue,
   type NodeId,
   type Position,
   type RequestId,
@@ -10,6 +11,7 @@ import {
 } from "../../base/index.js";
 import type { Clock, Timers } from "../../runtime/index.js";
 import type { Command } from "../command.js";
+import type { Order } from "../driver/mode.js";
 import { type ErrorData, fromErrorData, ReplicationError } from "../errors.js";
 import type { ReplicationLimits } from "../limits.js";
 import { PayloadPacker } from "../payload.js";
@@ -23,7 +25,7 @@ import type {
   Replicator,
   ReplicatorEvent,
 } from "../replicator.js";
-import type { AnswerData, FromNode, NodeChannel, OpenChannel } from "./channel.js";
+import type { AnswerData, FromNode, NodeChannel, OpenChannel, ToNode } from "./channel.js";
 import { PendingWrites } from "./pending-writes.js";
 
 export interface ClientParts {
@@ -40,7 +42,7 @@ export interface ClientParts {
 /** Beyond the time for writes under way: to make all durable and close. */
 const STOP_EXTRA_MS = 3_000;
 
-type Asked = Position | Health | object;
+type Asked = Position | Health | JsonValue;
 
 /** The application's end of a node: packs writes, matches answers, keeps deadlines. */
 export class ReplicatorClient implements Replicator {
@@ -174,21 +176,23 @@ export class ReplicatorClient implements Replicator {
     });
   }
 
-  /**
-   * One node alone has answered every write itself, so what it has answered is all that a read at
-   * any level must see.
-   */
-  async read(_level: ReadLevel, options: ReadOptions = {}): Promise<Position> {
+  async read(level: ReadLevel, options: ReadOptions = {}): Promise<Position> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#phase !== "open" && this.#phase !== "closing") throw this.#refusal();
+    const after = options.after?.index ?? 0;
+    // One node alone has answered every write itself: a read at any level must see those, no more.
     const seen = this.#pending.lastAnswered;
-    const after = options.after;
-    if (after === undefined || after.index <= seen.index) return seen;
-    const reached = (await this.#ask("read", options)) as Position;
-    if (after.index <= reached.index) return reached;
+    if (this.#parts.mode === "standalone" && after <= seen.index) return seen;
+    const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
+    const maxLagEntries = options.maxLagEntries ?? null;
+    const waitsFor = this.#parts.mode === "standalone" ? 0 : after;
+    const request = { level, after: waitsFor, maxLagEntries, timeoutMs };
+    const read = (ticket: number): ToNode => ({ kind: "read", ticket, request });
+    const reached = (await this.#ask(read, options)) as Position;
+    if (after <= reached.index) return reached;
     throw new ReplicationError(
       "LAGGING",
-      `the bookmark is at ${after.index}, this node at ${reached.index}`,
+      `the bookmark is at ${after}, this node at ${reached.index}`,
       {
         retryAfterMs: 100,
         hint: "the bookmark may be of another cluster or from before a restore",
@@ -196,9 +200,18 @@ export class ReplicatorClient implements Replicator {
     );
   }
 
+  /** Asks the node for an action of the admin API. */
+  async order(action: string, args: Order["args"], options: ApplyOptions = {}): Promise<JsonValue> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#phase !== "open" && this.#phase !== "closing") throw this.#refusal();
+    const order = (ticket: number): ToNode => ({ kind: "order", ticket, order: { action, args } });
+    return (await this.#ask(order, options)) as JsonValue;
+  }
+
   async health(): Promise<Health> {
-    if (this.#phase === "open" || this.#phase === "closing") {
-      this.#health = (await this.#ask("health", {})) as Health;
+    const isOpen = this.#phase === "open" || this.#phase === "closing";
+    if (isOpen && (this.#failure === undefined || this.#health === undefined)) {
+      this.#health = (await this.#ask((ticket) => ({ kind: "health", ticket }), {})) as Health;
     }
     if (this.#health === undefined) {
       throw this.#refusal() ?? new ReplicationError("NO_LEADER", "the node has not started yet");
@@ -209,13 +222,10 @@ export class ReplicatorClient implements Replicator {
   /** The node's own metrics as plain data, to be merged with those of this thread. */
   async metrics(): Promise<object | undefined> {
     if (this.#phase !== "open" || this.#failure !== undefined) return undefined;
-    return this.#ask("metrics", {});
+    return (await this.#ask((ticket) => ({ kind: "metrics", ticket }), {})) as object;
   }
 
-  #ask(kind: "read" | "health" | "metrics", options: ApplyOptions): Promise<Asked> {
-    if (this.#failure !== undefined && this.#health !== undefined && kind === "health") {
-      return Promise.resolve(this.#health);
-    }
+  #ask(question: (ticket: number) => ToNode, options: ApplyOptions): Promise<Asked> {
     const ticket = this.#nextTicket;
     this.#nextTicket += 1;
     const asked = deferred<Asked>();
@@ -227,7 +237,7 @@ export class ReplicatorClient implements Replicator {
       );
     });
     this.#flush();
-    this.#channel?.send({ kind, ticket });
+    this.#channel?.send(question(ticket));
     return asked.promise.finally(() => {
       cancel();
       this.#asked.delete(ticket);
@@ -239,10 +249,12 @@ export class ReplicatorClient implements Replicator {
     const cancel = this.#parts.timers.after(timeoutMs, () =>
       cancelled.reject(new ReplicationError("NO_LEADER", `no leader within ${timeoutMs} ms`)),
     );
-    const stop = this.onEvent(() => {
-      if (this.isLeader()) cancelled.resolve(this.nodeId());
-    });
-    if (this.isLeader()) cancelled.resolve(this.nodeId());
+    const look = () => {
+      const leader = this.#failure === undefined ? this.leaderId() : null;
+      if (leader !== null) cancelled.resolve(leader);
+    };
+    const stop = this.onEvent(look);
+    look();
     return cancelled.promise.finally(() => {
       cancel();
       stop();
@@ -279,7 +291,13 @@ export class ReplicatorClient implements Replicator {
         this.#asked.get(message.ticket)?.resolve(message.health);
         return;
       case "metrics":
-        this.#asked.get(message.ticket)?.resolve(message.metrics as object);
+        this.#asked.get(message.ticket)?.resolve(message.metrics);
+        return;
+      case "ordered":
+        this.#asked.get(message.ticket)?.resolve(message.result);
+        return;
+      case "refused":
+        this.#asked.get(message.ticket)?.reject(fromErrorData(message.error));
         return;
       case "event":
         this.#onEvent(message.event);
@@ -313,12 +331,8 @@ export class ReplicatorClient implements Replicator {
   }
 
   #onEvent(event: ReplicatorEvent): void {
-    if (event.kind === "state" && this.#health !== undefined) {
-      const { state, reason } = event;
-      const healthy = state === "ready";
-      const isLeader = this.#health.isLeader && state !== "failed";
-      this.#health = { ...this.#health, state, reason, healthy, isLeader };
-    }
+    if (this.#health !== undefined) this.#health = changed(this.#health, event);
+    if (event.kind === "leader") void this.health().catch(() => {});
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -364,4 +378,17 @@ export class ReplicatorClient implements Replicator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
+}
+
+/** What the node said last, brought up to date by what it says now. */
+function changed(health: Health, event: ReplicatorEvent): Health {
+  if (event.kind === "role") return { ...health, role: event.role, term: event.term };
+  if (event.kind === "leader") {
+    const { leaderId, term } = event;
+    const isLeader = leaderId === health.nodeId;
+    return { ...health, leaderId, leaderAddr: null, isLeader, term };
+  }
+  const { state, reason } = event;
+  const healthy = state === "ready";
+  return { ...health, state, reason, healthy, isLeader: health.isLeader && state !== "failed" };
 }

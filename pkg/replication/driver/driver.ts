@@ -10,7 +10,7 @@ import {
   StateMachineError,
 } from "../ports/index.js";
 import type { Durability } from "../replicator.js";
-import type { Core, CoreView, Effect, Input, NoteName, Proposal } from "./effects.js";
+import type { Core, CoreView, Effect, Input } from "./effects.js";
 
 /** What became of one write. */
 export type Answer =
@@ -25,19 +25,24 @@ export type Answer =
 /** Where the driver reports to; called between steps, never from inside one. */
 export interface DriverListener {
   onAnswers(answers: readonly Answer[]): void;
-  onNote(event: NoteName, reason: string): void;
+  onNote(event: string, reason: string): void;
   /** The core's view may have changed. */
   onStep(): void;
   /** The log or the state machine broke: nothing more is acknowledged, the node must end. */
   onFailure(error: Error): void;
 }
 
-export interface DriverParts {
+export interface DriverParts<E> {
   readonly log: LogStore;
   readonly stateMachine: StateMachine;
   readonly limits: ReplicationLimits;
   readonly listener: DriverListener;
+  /** The effects that only the mode knows; may call `input`, which waits for the step's end. */
+  readonly carryOut: (effect: E) => void;
 }
+
+/** Inputs that must be handled before any other that waits. */
+const AT_ONCE: ReadonlySet<string> = new Set(["persist_refused", "sent"]);
 
 type EffectOf<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 
@@ -47,13 +52,19 @@ type EffectOf<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
  * (group commit); the state machine gets batches as far ahead as it allows. A failure of the log or of the state machine ends it: from then
  * on inputs are ignored and no answer is given.
  */
-export class Driver<State> {
-  readonly #core: Core<State>;
-  readonly #parts: DriverParts;
+export class Driver<
+  State,
+  I extends { readonly kind: string },
+  E extends { readonly kind: string },
+> {
+  readonly #core: Core<State, I, E>;
+  readonly #parts: DriverParts<E>;
   #state: State;
-  readonly #inputs: Input[] = [];
+  readonly #inputs: (Input | I)[] = [];
   #running = false;
   #syncing = false;
+  /** `seq` of the newest `persist`. */
+  #persistSeq = 0;
   #syncWanted = false;
   #applied: Position;
   /** Handed to the state machine; not below `#applied`. */
@@ -67,7 +78,7 @@ export class Driver<State> {
   #answers: Answer[] = [];
   #failure: Error | undefined;
 
-  constructor(core: Core<State>, parts: DriverParts, applied: Position) {
+  constructor(core: Core<State, I, E>, parts: DriverParts<E>, applied: Position) {
     this.#core = core;
     this.#parts = parts;
     this.#state = core.initial;
@@ -97,8 +108,8 @@ export class Driver<State> {
     return this.#applyCalls > 0 || this.#applyRefused;
   }
 
-  propose(proposals: readonly Proposal[]): void {
-    this.input({ kind: "propose", proposals });
+  get state(): State {
+    return this.#state;
   }
 
   /**
@@ -114,9 +125,10 @@ export class Driver<State> {
   }
 
   /** Steps the core; effects of this input are carried out before the call returns. */
-  input(input: Input): void {
+  input(input: Input | I): void {
     if (this.#failure !== undefined) return;
-    this.#inputs.push(input);
+    if (AT_ONCE.has(input.kind)) this.#inputs.unshift(input);
+    else this.#inputs.push(input);
     if (this.#running) return;
     this.#running = true;
     try {
@@ -131,7 +143,7 @@ export class Driver<State> {
     this.#report();
   }
 
-  #step(input: Input): void {
+  #step(input: Input | I): void {
     const step = this.#core.step(this.#state, input);
     this.#core.assertInvariants(step.state);
     this.#state = step.state;
@@ -149,26 +161,43 @@ export class Driver<State> {
     this.#parts.listener.onStep();
   }
 
-  #carryOut(effect: Effect): void {
-    if (effect.kind === "persist") this.#persist(effect);
-    else if (effect.kind === "apply") this.#apply(effect.upTo);
-    else if (effect.kind === "answer") this.#answer(effect);
-    else if (effect.kind === "refuse") this.#refuse(effect);
-    else this.#parts.listener.onNote(effect.event, effect.reason);
+  #carryOut(effect: Effect | E): void {
+    const shared = effect as Effect;
+    switch (shared.kind) {
+      case "persist":
+        this.#persist(shared);
+        return;
+      case "apply":
+        this.#apply(shared.upTo);
+        return;
+      case "answer":
+        this.#answer(shared);
+        return;
+      case "refuse":
+        this.#refuse(shared);
+        return;
+      case "note":
+        this.#parts.listener.onNote(shared.event, shared.reason);
+        return;
+      default:
+        this.#parts.carryOut(effect as E);
+    }
   }
 
   #persist(effect: EffectOf<"persist">): void {
+    const { log } = this.#parts;
+    if (effect.truncateFrom !== undefined) log.truncateSuffix(effect.truncateFrom);
+    if (effect.hard !== undefined) log.saveHardState(effect.hard);
     try {
-      if (effect.hard !== undefined) this.#parts.log.saveHardState(effect.hard);
-      if (effect.entries.length > 0) this.#parts.log.append(effect.entries);
+      if (effect.entries.length > 0) log.append(effect.entries);
     } catch (error) {
       const from = effect.entries[0]?.index;
       if (!(error instanceof LogError && error.code === "LOG_FULL") || from === undefined) {
         throw error;
       }
-      this.#inputs.unshift({ kind: "persist_refused", from });
-      return;
+      this.input({ kind: "persist_refused", seq: effect.seq, from });
     }
+    this.#persistSeq = effect.seq;
     this.#syncWanted = true;
     void this.#sync();
   }
@@ -179,8 +208,9 @@ export class Driver<State> {
     try {
       while (this.#syncWanted && this.#failure === undefined) {
         this.#syncWanted = false;
+        const seq = this.#persistSeq;
         const upTo = await this.#parts.log.sync();
-        this.input({ kind: "persisted", upTo });
+        this.input({ kind: "persisted", seq, upTo });
       }
     } catch (error) {
       this.#fail(error);
@@ -277,6 +307,12 @@ export class Driver<State> {
       });
       this.#answers.push({ ticket, refused });
     }
+  }
+
+  /** Ends everything: nothing more is applied or answered. */
+  fail(error: unknown): void {
+    this.#fail(error);
+    this.#report();
   }
 
   #fail(error: unknown): void {

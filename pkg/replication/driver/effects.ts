@@ -1,4 +1,4 @@
-import type { LogIndex, Position, Term } from "../../base/index.js";
+import type { LogIndex, NodeId, Position, Term } from "../../base/index.js";
 import type { ErrorCode } from "../errors.js";
 import type { Entry, HardState } from "../ports/index.js";
 import type { Durability, Health } from "../replicator.js";
@@ -10,21 +10,18 @@ export interface Proposal {
 }
 
 /**
- * What may happen to a core. Completions (`persisted`, `applied`, …) answer effects; they carry
- * enough to be recognised when they come late.
+ * What may happen to the core of any mode; a mode adds its own, `recovered` among them. Completions
+ * (`persisted`, `applied`, …) answer effects; they carry enough to be recognised when they come late.
  */
 export type Input =
-  | {
-      readonly kind: "recovered";
-      readonly hard: HardState;
-      readonly last: Position;
-      readonly applied: Position;
-    }
   | { readonly kind: "propose"; readonly proposals: readonly Proposal[] }
-  /** Everything up to here survives a power cut. */
-  | { readonly kind: "persisted"; readonly upTo: LogIndex }
-  /** The log had no room: entries from `from` on were not added. */
-  | { readonly kind: "persist_refused"; readonly from: LogIndex }
+  /** Every `persist` up to `seq` survives a power cut; the log is durable up to `upTo`. */
+  | { readonly kind: "persisted"; readonly seq: number; readonly upTo: LogIndex }
+  /**
+   * The log had no room for the entries of `seq`, which begin at `from`. What else that `persist`
+   * held was taken, and `persisted` follows for it.
+   */
+  | { readonly kind: "persist_refused"; readonly seq: number; readonly from: LogIndex }
   | { readonly kind: "applied"; readonly upTo: Position }
   /** The state machine had no room; what it holds now. */
   | { readonly kind: "apply_refused"; readonly position: Position }
@@ -35,11 +32,18 @@ export type Input =
   | { readonly kind: "stop" };
 
 /**
- * What a core asks for. The driver carries effects out in list order; whatever follows a
- * `persist` and depends on its durability is only asked for after the `persisted` input.
+ * What a core asks for; a mode adds its own. The driver carries effects out in list order; whatever
+ * depends on the durability of a `persist` is only asked for after its `persisted` input.
  */
 export type Effect =
-  | { readonly kind: "persist"; readonly hard?: HardState; readonly entries: readonly Entry[] }
+  /** First cut the log from `truncateFrom` on, then save `hard`, then append. */
+  | {
+      readonly kind: "persist";
+      readonly seq: number;
+      readonly truncateFrom?: LogIndex;
+      readonly hard?: HardState;
+      readonly entries: readonly Entry[];
+    }
   | { readonly kind: "apply"; readonly upTo: LogIndex }
   | {
       readonly kind: "answer";
@@ -54,9 +58,7 @@ export type Effect =
       readonly code: ErrorCode;
       readonly reason: string;
     }
-  | { readonly kind: "note"; readonly event: NoteName; readonly reason: string };
-
-export type NoteName = "became_leader" | "writes_refused" | "writes_resumed" | "stopping";
+  | { readonly kind: "note"; readonly event: string; readonly reason: string };
 
 /** What every core can be asked, between two steps. */
 export interface CoreView {
@@ -64,20 +66,25 @@ export interface CoreView {
   readonly state: Health["state"];
   readonly reason: string | null;
   readonly isLeader: boolean;
+  /** Who leads, as far as this node knows; missing where only it can. */
+  readonly leaderId?: NodeId | null;
   readonly term: Term;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
 }
 
-export interface Step<State> {
+export interface Step<State, E = Effect> {
   readonly state: State;
-  readonly effects: readonly Effect[];
+  readonly effects: readonly E[];
 }
 
-/** A mode: deterministic, no I/O, no clock, no randomness of its own. */
-export interface Core<State> {
+/**
+ * A mode's rules: deterministic, no I/O, no clock, no randomness of its own. `I` and `E` are the
+ * inputs and effects that it knows beyond those of every mode.
+ */
+export interface Core<State, I, E> {
   readonly initial: State;
-  step(state: State, input: Input): Step<State>;
+  step(state: State, input: Input | I): Step<State, Effect | E>;
   view(state: State): CoreView;
   /** @throws InvariantViolation when the state breaks a rule of the mode */
   assertInvariants(state: State): void;

@@ -2,6 +2,7 @@ import {
   closeInOrder,
   type Deferred,
   deferred,
+  type JsonValue,
   type LogIndex,
   type NodeId,
   type Position,
@@ -10,19 +11,24 @@ import type { Cancel, Clock, FileSystem, Logger, Metrics, Timers } from "../../r
 import { ReplicationError } from "../errors.js";
 import type { ReplicationLimits } from "../limits.js";
 import type { LogStore, StateMachine } from "../ports/index.js";
-import type { Health, Mode, ReplicatorEvent } from "../replicator.js";
+import type { Health, Mode as ModeName, ReplicatorEvent } from "../replicator.js";
+import { checkFit } from "./check-fit.js";
 import { type Answer, Driver } from "./driver.js";
-import type { Core, CoreView, NoteName, Proposal } from "./effects.js";
+import type { CoreView, Proposal } from "./effects.js";
+import type { Mode, Order } from "./mode.js";
+import { lagging, type ReadRequest, WaitingReads } from "./waiting-reads.js";
 
 export interface NodeIdentity {
-  readonly mode: Mode;
+  readonly mode: ModeName;
   readonly nodeId: NodeId;
   readonly clusterId: string;
 }
 
-export interface NodeParts<State> {
+type Kind = { readonly kind: string };
+
+export interface NodeParts<State, I extends Kind, E extends Kind> {
   readonly identity: NodeIdentity;
-  readonly core: Core<State>;
+  readonly mode: Mode<State, I, E>;
   readonly log: LogStore;
   readonly stateMachine: StateMachine;
   readonly fileSystem: FileSystem;
@@ -38,6 +44,8 @@ export interface NodeParts<State> {
 
 export interface NodeListener {
   onAnswers(answers: readonly Answer[]): void;
+  onRead(ticket: number, outcome: Position | ReplicationError): void;
+  onOrder(ticket: number, outcome: JsonValue | ReplicationError): void;
   onEvent(event: ReplicatorEvent): void;
   onFailure(error: Error): void;
 }
@@ -46,10 +54,13 @@ export interface NodeListener {
  * One replication node on one thread: recovery, the driver, admission, and the housekeeping that
  * cuts the log and watches the disk. It owns the log and the state machine it was given.
  */
-export class ReplicationNode<State> {
-  readonly #parts: NodeParts<State>;
-  readonly #driver: Driver<State>;
+export class ReplicationNode<State, I extends Kind, E extends Kind> {
+  readonly #parts: NodeParts<State, I, E>;
+  readonly #driver: Driver<State, I, E>;
   readonly #ready: Deferred = deferred();
+  /** Reads that the mode has not settled yet. */
+  readonly #reads = new Map<number, ReadRequest>();
+  readonly #waiting: WaitingReads;
   #pendingCount = 0;
   #pendingBytes = 0;
   readonly #pendingSizes = new Map<number, number>();
@@ -60,36 +71,52 @@ export class ReplicationNode<State> {
   #compacting = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(parts: NodeParts<State>, applied: Position) {
+  private constructor(parts: NodeParts<State, I, E>, applied: Position) {
     this.#parts = parts;
+    this.#waiting = new WaitingReads(parts.limits.pendingReadsMax);
+    const { mode } = parts;
     const listener = {
-      onAnswers: (answers: readonly Answer[]) => this.#onAnswers(answers),
-      onNote: (event: NoteName, reason: string) => this.#onNote(event, reason),
+      onAnswers: (answers: readonly Answer[]) => this.#onAnswers(mode.answered(answers)),
+      onNote: (event: string, reason: string) => this.#onNote(event, reason),
       onStep: () => this.#onStep(),
       onFailure: (error: Error) => this.#onFailure(error),
     };
-    this.#driver = new Driver(parts.core, { ...parts, listener }, applied);
+    const carryOut = (effect: E) => mode.carryOut(effect);
+    this.#driver = new Driver(mode.core, { ...parts, listener, carryOut }, applied);
     this.#lastView = this.#driver.view();
+    mode.bind({
+      input: (input) => this.#driver.input(input),
+      state: () => this.#driver.state,
+      view: () => this.#driver.view(),
+      applied: () => this.#driver.applied,
+      answer: (answers) => this.#onAnswers(answers),
+      settleRead: (ticket, outcome) => this.#onRead(ticket, outcome),
+      settleOrder: (ticket, outcome) => parts.listener.onOrder(ticket, outcome),
+      fail: (error) => this.#driver.fail(error),
+    });
   }
 
   /**
-   * Recovers: everything that survived in the log is made durable and applied, then the node
-   * serves. Resolves when it does.
+   * Recovers: everything that survived in the log is made durable and, as far as it is committed,
+   * applied; then the node serves. Resolves when it does.
    * @throws ReplicationError `STORAGE_FAILED` when log and state machine do not fit together
    */
-  static async start<State>(parts: NodeParts<State>): Promise<ReplicationNode<State>> {
-    const applied = await parts.stateMachine.getWALPosition();
-    checkFit(parts.log, applied);
+  static async start<State, I extends Kind, E extends Kind>(
+    parts: NodeParts<State, I, E>,
+  ): Promise<ReplicationNode<State, I, E>> {
+    const { log, mode, logger, stateMachine } = parts;
+    const applied = await stateMachine.getWALPosition();
+    checkFit(log, applied);
     const node = new ReplicationNode(parts, applied);
-    const { last, hardState } = parts.log;
-    const behind = last.index - applied.index;
+    const behind = log.last.index - applied.index;
     if (behind > 0) {
-      parts.logger.log("info", "replay_started", "Bringing the state machine up to the log", {
+      logger.log("info", "replay_started", "Bringing the state machine up to the log", {
         entries: behind,
       });
     }
-    node.#driver.input({ kind: "recovered", hard: hardState, last, applied });
+    node.#driver.input(mode.recovered(applied));
     await node.#ready.promise;
+    await mode.started();
     node.#scheduleHousekeeping();
     return node;
   }
@@ -104,17 +131,74 @@ export class ReplicationNode<State> {
       else refused.push({ ticket: proposal.ticket, refused: error });
     }
     if (refused.length > 0) this.#parts.listener.onAnswers(refused);
-    if (accepted.length > 0) this.#driver.propose(accepted);
+    if (accepted.length > 0) this.#parts.mode.propose(accepted);
+  }
+
+  /** Answered through the listener with a position that the read must see and this node has. */
+  read(ticket: number, request: ReadRequest): void {
+    const failure = this.#failureError() ?? this.#lagError(request);
+    if (failure !== undefined) {
+      this.#parts.listener.onRead(ticket, failure);
+      return;
+    }
+    this.#reads.set(ticket, request);
+    this.#parts.mode.read(ticket, request.level);
+  }
+
+  #lagError({ level, maxLagEntries }: ReadRequest): ReplicationError | undefined {
+    if (level !== "ONE" || maxLagEntries === null) return undefined;
+    const { commitIndex, appliedIndex } = this.#driver.view();
+    const lag = commitIndex - appliedIndex;
+    if (lag <= maxLagEntries) return undefined;
+    return new ReplicationError("LAGGING", `this node is ${lag} entries behind`, {
+      retryAfterMs: 100,
+    });
+  }
+
+  #onRead(ticket: number, outcome: Position | ReplicationError): void {
+    const request = this.#reads.get(ticket);
+    this.#reads.delete(ticket);
+    const { listener, clock } = this.#parts;
+    if (outcome instanceof ReplicationError || request === undefined) {
+      listener.onRead(ticket, outcome);
+      return;
+    }
+    const wanted = Math.max(outcome.index, request.after);
+    if (wanted <= this.#driver.applied.index) {
+      listener.onRead(ticket, this.#driver.applied);
+      return;
+    }
+    const deadlineMs = clock.monotonicMs() + request.timeoutMs;
+    const refused = this.#waiting.add(ticket, wanted, deadlineMs);
+    if (refused !== undefined) listener.onRead(ticket, refused);
+  }
+
+  #settleReached(): void {
+    const { applied } = this.#driver;
+    for (const ticket of this.#waiting.reached(applied.index)) {
+      this.#parts.listener.onRead(ticket, applied);
+    }
+  }
+
+  /** Answered through the listener. */
+  order(ticket: number, order: Order): void {
+    const failure = this.#failureError();
+    if (failure !== undefined) this.#parts.listener.onOrder(ticket, failure);
+    else this.#parts.mode.order(ticket, order);
+  }
+
+  #failureError(): ReplicationError | undefined {
+    const { failure } = this.#driver;
+    if (failure === undefined) return undefined;
+    return new ReplicationError("STORAGE_FAILED", `this node has failed: ${failure.message}`);
   }
 
   #admit(proposal: Proposal): ReplicationError | undefined {
     const { pendingProposalsMax, pendingBytesMax, commandBytesMax, applyRetryMs } =
       this.#parts.limits;
     const bytes = proposal.payload.byteLength;
-    const failure = this.#driver.failure;
-    if (failure !== undefined) {
-      return new ReplicationError("STORAGE_FAILED", `this node has failed: ${failure.message}`);
-    }
+    const failure = this.#failureError();
+    if (failure !== undefined) return failure;
     if (bytes > commandBytesMax) {
       return new ReplicationError(
         "TOO_LARGE",
@@ -137,6 +221,7 @@ export class ReplicationNode<State> {
   }
 
   #onAnswers(answers: readonly Answer[]): void {
+    if (answers.length === 0) return;
     for (const { ticket } of answers) {
       this.#pendingCount -= 1;
       this.#pendingBytes -= this.#pendingSizes.get(ticket) ?? 0;
@@ -146,12 +231,9 @@ export class ReplicationNode<State> {
     if (this.#pendingCount === 0) this.#drained?.resolve();
   }
 
-  #onNote(event: NoteName, reason: string): void {
-    const level = event === "writes_refused" ? "warn" : "info";
-    this.#parts.logger.log(level, event, NOTE_TEXT[event], {
-      reason,
-      term: this.#driver.view().term,
-    });
+  #onNote(event: string, reason: string): void {
+    const { level, text } = this.#parts.mode.describe(event);
+    this.#parts.logger.log(level, event, text, { reason, term: this.#driver.view().term });
   }
 
   #onStep(): void {
@@ -159,12 +241,23 @@ export class ReplicationNode<State> {
     const view = this.#driver.view();
     this.#lastView = view;
     if (view.state !== "starting") this.#ready.resolve();
-    if (view.state === before.state && view.role === before.role && view.reason === before.reason) {
-      return;
+    this.#settleReached();
+    const { listener, clock } = this.#parts;
+    const leaderId = this.#leaderOf(view);
+    const { term } = view;
+    if (leaderId !== this.#leaderOf(before) || term !== before.term) {
+      listener.onEvent({ kind: "leader", leaderId, term, at: clock.wallMs() });
     }
-    const at = this.#parts.clock.wallMs();
-    this.#parts.listener.onEvent({ kind: "state", state: view.state, reason: view.reason, at });
+    if (view.role !== before.role) {
+      listener.onEvent({ kind: "role", role: view.role, term, at: clock.wallMs() });
+    }
+    if (view.state === before.state && view.reason === before.reason) return;
+    listener.onEvent({ kind: "state", state: view.state, reason: view.reason, at: clock.wallMs() });
     if (view.state === "read_only" || before.state === "read_only") this.#scheduleRetry();
+  }
+
+  #leaderOf(view: CoreView): NodeId | null {
+    return view.isLeader ? this.#parts.identity.nodeId : (view.leaderId ?? null);
   }
 
   #onFailure(error: Error): void {
@@ -194,6 +287,9 @@ export class ReplicationNode<State> {
     const { timers, limits } = this.#parts;
     this.#housekeeping = timers.after(limits.housekeepingIntervalMs, () => {
       this.#watchDisk();
+      for (const ticket of this.#waiting.expired(this.#parts.clock.monotonicMs())) {
+        this.#parts.listener.onRead(ticket, lagging(this.#driver.applied));
+      }
       void this.#compact();
       if (this.#closing === undefined) this.#scheduleHousekeeping();
     });
@@ -223,7 +319,9 @@ export class ReplicationNode<State> {
       const durable = await stateMachine.durablePosition();
       const upTo = durable.index - limits.trailingEntries;
       if (upTo - log.firstIndex >= limits.compactionThresholdEntries) {
+        await this.#parts.mode.beforeCut(upTo);
         await log.truncatePrefix(upTo as LogIndex);
+        this.#parts.mode.cut(log.base);
       }
     } catch (error) {
       this.#parts.logger.log("warn", "compaction_failed", `The log was not cut: ${String(error)}`);
@@ -232,13 +330,8 @@ export class ReplicationNode<State> {
     }
   }
 
-  /** @returns the position that a read at this node must see to miss no answered write */
-  readPosition(): Position {
-    return this.#driver.applied;
-  }
-
   health(): Health {
-    const { identity, log } = this.#parts;
+    const { identity, log, mode } = this.#parts;
     const view = this.#driver.view();
     const failed = this.#driver.failure;
     const lag = Math.max(0, view.commitIndex - view.appliedIndex);
@@ -248,8 +341,7 @@ export class ReplicationNode<State> {
       clusterId: identity.clusterId,
       role: view.role,
       isLeader: view.isLeader && failed === undefined,
-      leaderId: view.isLeader ? identity.nodeId : null,
-      leaderAddr: null,
+      leaderId: this.#leaderOf(view),
       state: failed === undefined ? view.state : "failed",
       reason: failed === undefined ? view.reason : failed.message,
       healthy: failed === undefined && view.state === "ready",
@@ -262,9 +354,8 @@ export class ReplicationNode<State> {
       logBytes: log.sizeBytes,
       pendingProposals: this.#pendingCount,
       lagEntries: lag,
-      lagMs: 0,
       region: null,
-      peers: [],
+      ...mode.health(),
     };
   }
 
@@ -278,7 +369,7 @@ export class ReplicationNode<State> {
   }
 
   async #stop(): Promise<void> {
-    const { timers, limits, stateMachine, log } = this.#parts;
+    const { timers, limits, stateMachine, log, mode } = this.#parts;
     this.#driver.input({ kind: "stop" });
     this.#housekeeping?.();
     this.#retry?.();
@@ -289,44 +380,13 @@ export class ReplicationNode<State> {
       cancel();
     }
     await closeInOrder([
+      () => mode.leaving(),
+      () => mode.close(),
       async () => {
         if (this.#driver.failure === undefined) await stateMachine.flush();
       },
       () => stateMachine.close(),
       () => log.close(),
     ]);
-  }
-}
-
-const NOTE_TEXT: Record<NoteName, string> = {
-  became_leader: "[replication] Accepting writes",
-  writes_refused: "[replication] Refusing writes",
-  writes_resumed: "[replication] Accepting writes again",
-  stopping: "[replication] Stopping",
-};
-
-/** FC-017, FC-042: the two copies of the history must meet. */
-function checkFit(log: LogStore, applied: Position): void {
-  if (applied.index > log.last.index) {
-    throw new ReplicationError(
-      "STORAGE_FAILED",
-      `the log ends at ${log.last.index}, but the storage is at ${applied.index}: the log was lost or put back from an old copy`,
-      { hint: "restore both from one snapshot: nornicctl snapshot restore FILE" },
-    );
-  }
-  if (applied.index + 1 < log.firstIndex) {
-    throw new ReplicationError(
-      "STORAGE_FAILED",
-      `the log begins at ${log.firstIndex}, but the storage is at ${applied.index}: entries between them are gone`,
-      { hint: "restore from a snapshot: nornicctl snapshot restore FILE" },
-    );
-  }
-  const term = log.termAt(applied.index);
-  if (applied.index > 0 && term !== undefined && term !== applied.term) {
-    throw new ReplicationError(
-      "STORAGE_FAILED",
-      `entry ${applied.index} has term ${term} in the log and ${applied.term} in the storage: they are of different histories`,
-      { hint: "restore both from one snapshot: nornicctl snapshot restore FILE" },
-    );
   }
 }

@@ -3,7 +3,7 @@ import {
   DEFAULT_LIMITS,
   type ReplicationLimits,
   ReplicatorClient,
-  standaloneCore,
+  StandaloneMode,
 } from "../../../pkg/replication/index.js";
 import type { StateMachine } from "../../../pkg/replication/ports/index.js";
 import { noMetrics, silentLogger } from "../../../pkg/runtime/index.js";
@@ -56,7 +56,7 @@ export class SimNode {
           (log) => {
             const open = openDirectChannel({
               identity: { mode: "standalone", nodeId, clusterId: "sim" },
-              core: standaloneCore,
+              mode: new StandaloneMode(log),
               log,
               stateMachine: this.#options.wrapStorage?.(this.storage) ?? this.storage,
               fileSystem: disk,

@@ -1,15 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LogIndex, Term } from "../../../base/index.js";
-import type { Effect, Input } from "../../driver/effects.js";
+import type { Effect, Input as SharedInput } from "../../driver/effects.js";
+import type { StandaloneInput } from "./inputs.js";
 import { assertStandaloneInvariants, INITIAL_STATE, type StandaloneState } from "./state.js";
 import { standaloneCore } from "./step.js";
+
+type Input = SharedInput | StandaloneInput;
 
 const at = (index: number) => index as LogIndex;
 const position = (index: number) => ({ index: at(index), term: 1 as Term });
 const payload = new Uint8Array([1]);
 
-const recovered = (last: number, applied: number): Input => ({
+const recovered = (last: number, applied: number): StandaloneInput => ({
   kind: "recovered",
   hard: { term: 1 as Term, votedFor: null, commit: at(0), epoch: 0 },
   last: position(last),
@@ -19,7 +22,7 @@ const propose = (...tickets: number[]): Input => ({
   kind: "propose",
   proposals: tickets.map((ticket) => ({ ticket, payload })),
 });
-const persisted = (upTo: number): Input => ({ kind: "persisted", upTo: at(upTo) });
+const persisted = (upTo: number): Input => ({ kind: "persisted", seq: 0, upTo: at(upTo) });
 const applied = (upTo: number): Input => ({ kind: "applied", upTo: position(upTo) });
 const applyRefused = (upTo: number): Input => ({ kind: "apply_refused", position: position(upTo) });
 
@@ -84,7 +87,7 @@ describe("standalone core", () => {
   });
 
   it("SA-6 a log without room gives the indexes of the newest batch back (FC-036)", () => {
-    const refused: Input = { kind: "persist_refused", from: at(3) };
+    const refused: Input = { kind: "persist_refused", seq: 0, from: at(3) };
     const { state, effects } = run([propose(1, 2), propose(3), refused], ready);
     expect(effects).toContainEqual({
       kind: "refuse",

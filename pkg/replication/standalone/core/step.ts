@@ -1,6 +1,7 @@
 import { invariant, type LogIndex, type Term, unreachable } from "../../../base/index.js";
 import type { Core, CoreView, Effect, Input, Proposal, Step } from "../../driver/effects.js";
 import type { Entry } from "../../ports/index.js";
+import type { StandaloneInput } from "./inputs.js";
 import {
   assertStandaloneInvariants,
   INITIAL_STATE,
@@ -14,7 +15,7 @@ type Of<Kind extends Input["kind"]> = Extract<Input, { kind: Kind }>;
 type StandaloneStep = Step<StandaloneState>;
 
 /** SA-2: the surviving log is the truth; everything in it is durable first, then applied. */
-function onRecovered(state: StandaloneState, input: Of<"recovered">): StandaloneStep {
+function onRecovered(state: StandaloneState, input: StandaloneInput): StandaloneStep {
   invariant(state.phase === "starting", "a node recovers once");
   invariant(input.applied.index <= input.last.index, "the state is not ahead of the log");
   const term = Math.max(1, input.hard.term, input.last.term) as Term;
@@ -28,7 +29,7 @@ function onRecovered(state: StandaloneState, input: Of<"recovered">): Standalone
     applied: input.applied.index,
     answered: input.applied.index,
   };
-  return { state: next, effects: [{ kind: "persist", hard, entries: [] }] };
+  return { state: next, effects: [{ kind: "persist", seq: 0, hard, entries: [] }] };
 }
 
 /** SA-3, SA-4: writes get the next indexes, or are refused before anything happened. */
@@ -50,7 +51,7 @@ function onPropose(state: StandaloneState, input: Of<"propose">): StandaloneStep
       last: (state.last + entries.length) as LogIndex,
       waiting: [...state.waiting, batch],
     },
-    effects: [{ kind: "persist", entries }],
+    effects: [{ kind: "persist", seq: 0, entries }],
   };
 }
 
@@ -72,7 +73,7 @@ function toEntries(state: StandaloneState, proposals: readonly Proposal[]): Entr
   }));
 }
 
-/** SA-5: durable is committed; committed is applied, in order. */
+/** SA-5: durable is committed; committed is applied, in order. The index says it all, no `seq` is kept. */
 function onPersisted(state: StandaloneState, input: Of<"persisted">): StandaloneStep {
   // A sync may cover entries that were cut off again because the disk was full.
   const durable = Math.min(state.last, Math.max(state.durable, input.upTo)) as LogIndex;
@@ -189,7 +190,7 @@ function onStop(state: StandaloneState): StandaloneStep {
   };
 }
 
-function step(state: StandaloneState, input: Input): StandaloneStep {
+function step(state: StandaloneState, input: Input | StandaloneInput): StandaloneStep {
   switch (input.kind) {
     case "recovered":
       return onRecovered(state, input);
@@ -228,7 +229,7 @@ function view(state: StandaloneState): CoreView {
 }
 
 /** One node, one writer: durable is committed. Rules SA-1 to SA-9 in `SPEC.md`. */
-export const standaloneCore: Core<StandaloneState> = {
+export const standaloneCore: Core<StandaloneState, StandaloneInput, never> = {
   initial: INITIAL_STATE,
   step,
   view,
