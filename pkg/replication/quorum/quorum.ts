@@ -16,10 +16,10 @@ export function majority(count: number): number {
 /** The highest value that a majority of `members` has reached; -Infinity when there are none. */
 export function reachedBy<Member>(
   members: readonly Member[],
-  valueOf: (member: Member) => number,
+  reached: (member: Member) => number,
 ): number {
   if (members.length === 0) return Number.NEGATIVE_INFINITY;
-  const values = members.map(valueOf);
+  const values = members.map(reached);
   values.sort((a, b) => b - a);
   return values[majority(values.length) - 1] as number;
 }
@@ -30,11 +30,11 @@ export function reachedBy<Member>(
  */
 export function quorumReached<Member>(
   electorate: Electorate<Member>,
-  valueOf: (member: Member) => number,
+  reached: (member: Member) => number,
 ): number {
-  const incoming = reachedBy(electorate.voters, valueOf);
+  const incoming = reachedBy(electorate.voters, reached);
   if (electorate.outgoing.length === 0) return incoming;
-  return Math.min(incoming, reachedBy(electorate.outgoing, valueOf));
+  return Math.min(incoming, reachedBy(electorate.outgoing, reached));
 }
 
 /** True when those for whom `has` holds are a quorum. */
