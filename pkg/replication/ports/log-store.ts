@@ -12,6 +12,14 @@ export interface HardState {
   readonly epoch: number;
 }
 
+/** A log without its entries. */
+export interface LogOutline {
+  /** From where on entries have which term; the first at `firstIndex`, ascending in both. */
+  readonly terms: readonly { readonly first: LogIndex; readonly term: Term }[];
+  /** The entries of kind `config`, ascending. */
+  readonly configs: readonly LogIndex[];
+}
+
 /**
  * The durable log and hard state of one node. One caller, one thread. `append`, `saveHardState`
  * and `truncateSuffix` take effect at once for readers and become durable together with the next
@@ -55,6 +63,7 @@ export interface LogStore {
   reset(base: Position): Promise<void>;
   /** @returns the term of the entry, also for `base.index`; undefined outside the log */
   termAt(index: LogIndex): Term | undefined;
+  outline(): LogOutline;
   /**
    * Reads from `from` until `to` (inclusive), the end, or `bytesMax` of payload; at least one
    * entry if there is any.

@@ -19,3 +19,10 @@ export function toLogError(message: string, cause: unknown): LogError {
   const code = isFull(cause) ? "LOG_FULL" : "LOG_FAILED";
   return new LogError(code, `${message}: ${text}`, {}, { cause });
 }
+
+/** The log takes nothing more. */
+export function brokenError(message: string, cause: unknown, segment: string): LogError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const full = `${message}: ${text}; the process must end, the log is read anew at its start`;
+  return new LogError("LOG_FAILED", full, { segment }, { cause });
+}

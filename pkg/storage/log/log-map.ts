@@ -5,6 +5,7 @@ import {
   type Position,
   type Term,
 } from "../../base/index.js";
+import type { LogOutline } from "../../replication/ports/index.js";
 import { LOG_LIMITS } from "./limits.js";
 
 /** Entries that follow one another in one segment. */
@@ -16,10 +17,7 @@ interface Run {
   readonly offsets: number[];
 }
 
-interface TermRun {
-  readonly first: number;
-  readonly term: number;
-}
+type TermRun = LogOutline["terms"][number];
 
 /** Where in a segment to start looking for an entry, and where its run ends. */
 export interface Place {
@@ -40,6 +38,8 @@ export class LogMap {
   #lastTerm = 0;
   #runs: Run[] = [];
   #terms: TermRun[] = [];
+  /** Live entries of kind `config`, ascending. */
+  #configs: LogIndex[] = [];
   #runOpen = false;
 
   get base(): Position {
@@ -61,7 +61,13 @@ export class LogMap {
     this.#lastTerm = base.term;
     this.#runs = [];
     this.#terms = [];
+    this.#configs = [];
     this.#runOpen = false;
+  }
+
+  /** The entry just taken is a `config`. */
+  markConfig(): void {
+    this.#configs.push(this.#lastIndex as LogIndex);
   }
 
   /** Takes the entry after the last one, at `offset` of that segment. */
@@ -78,7 +84,7 @@ export class LogMap {
       this.#runOpen = true;
     }
     if (term !== this.#lastTerm || this.#terms.length === 0) {
-      if (this.#terms.at(-1)?.term !== term) this.#terms.push({ first: index, term });
+      if (this.#terms.at(-1)?.term !== term) this.#terms.push({ first: index, term } as TermRun);
     }
     this.#lastIndex = index;
     this.#lastTerm = term;
@@ -102,6 +108,7 @@ export class LogMap {
       this.#runs.pop();
     }
     while ((this.#terms.at(-1)?.first ?? 0) >= from) this.#terms.pop();
+    while ((this.#configs.at(-1) ?? 0) >= from) this.#configs.pop();
     this.#lastIndex = from - 1;
     this.#lastTerm = termBefore;
     this.#runOpen = false;
@@ -113,6 +120,12 @@ export class LogMap {
     if (index < this.#base.index || index > this.#lastIndex) return undefined;
     return this.#terms[lastAtOrBelow(this.#terms.length, (i) => this.#terms[i]!.first <= index)]!
       .term;
+  }
+
+  outline(): LogOutline {
+    const first = (this.#base.index + 1) as LogIndex;
+    const terms = this.#terms.map((run) => (run.first < first ? { ...run, first } : run));
+    return { terms, configs: [...this.#configs] };
   }
 
   locate(index: number): Place {
@@ -142,6 +155,7 @@ export class LogMap {
     this.#runs = kept < 0 ? [] : this.#runs.slice(kept);
     const slot = lastAtOrBelow(this.#terms.length, (i) => this.#terms[i]!.first <= firstKept);
     this.#terms = kept < 0 ? [] : this.#terms.slice(Math.max(0, slot));
+    this.#configs = this.#configs.filter((index) => index >= firstKept);
   }
 }
 

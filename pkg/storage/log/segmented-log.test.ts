@@ -206,6 +206,33 @@ describe("segments", () => {
     ]);
   });
 
+  test("LG-19 the outline says where terms begin and memberships lie, also after opening again", async () => {
+    const { world, log } = await filled();
+    const start = log.last;
+    const entry = (offset: number, term: number, kind: Entry["kind"]): Entry => ({
+      index: at(start.index + offset),
+      term: toTerm(term),
+      kind,
+      payload: new Uint8Array([1]),
+    });
+    const [a, b] = [start.term + 1, start.term + 3];
+    log.append([entry(1, a, "config"), entry(2, a, "command"), entry(3, b, "config")]);
+    const terms = [
+      { first: at(start.index + 1), term: a },
+      { first: at(start.index + 3), term: b },
+    ];
+    expect(log.outline().terms.slice(-2)).toEqual(terms);
+    expect(log.outline().configs.slice(-2)).toEqual([start.index + 1, start.index + 3]);
+    log.truncateSuffix(at(start.index + 3));
+    await log.sync();
+    await log.truncatePrefix(at(start.index - 10));
+    await log.close();
+    const again = await openLog(world);
+    expect(again.outline().configs.at(-1)).toBe(start.index + 1);
+    expect(again.outline().terms.at(-1)).toEqual(terms[0]);
+    expect(again.outline().terms[0]?.first).toBe(again.firstIndex);
+  });
+
   test("LG-6 damage that comes while the log is open is seen when it is read", async () => {
     const { world, log } = await filled();
     await log.close();

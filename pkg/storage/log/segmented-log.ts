@@ -9,13 +9,14 @@ import {
   type Entry,
   type HardState,
   LogError,
+  type LogOutline,
   type LogStore,
 } from "../../replication/ports/index.js";
 import type { Clock, FileLock, FileSystem, Logger, Metrics } from "../../runtime/index.js";
 import { type ActiveSegment, beginAlone, beginSegment, toSegment } from "./active-segment.js";
 import { EntryReader } from "./entry-reader.js";
 import { EntryTail } from "./entry-tail.js";
-import { closedError, isFull, toLogError } from "./failures.js";
+import { brokenError, closedError, isFull, toLogError } from "./failures.js";
 import { encodeHardState, RECORD_TYPES } from "./format.js";
 import { LOG_LIMITS } from "./limits.js";
 import type { LogMap } from "./log-map.js";
@@ -102,7 +103,7 @@ export class SegmentedLog implements LogStore {
   }
 
   get firstIndex(): LogIndex {
-    return (this.#map.base.index + 1) as LogIndex;
+    return toLogIndex(this.#map.base.index + 1);
   }
   get base(): Position {
     return this.#map.base;
@@ -130,6 +131,7 @@ export class SegmentedLog implements LogStore {
     );
     for (const [i, entry] of entries.entries()) {
       this.#map.add(sequence, entry.index, entry.term, offsets[i] as number);
+      if (entry.kind === "config") this.#map.markConfig();
       this.#tail.push(entry);
     }
   }
@@ -137,8 +139,8 @@ export class SegmentedLog implements LogStore {
   saveHardState(state: HardState): void {
     this.#checkOpen();
     assertHardState(this.#hardState, state);
-    const { commit, term } = state;
-    this.#write((to) => to.add(RECORD_TYPES.hardState, commit, term, encodeHardState(state)));
+    const bytes = encodeHardState(state);
+    this.#write((to) => to.add(RECORD_TYPES.hardState, state.commit, state.term, bytes));
     this.#hardState = { ...state };
   }
 
@@ -226,6 +228,10 @@ export class SegmentedLog implements LogStore {
     return this.#map.termAt(index) as Term | undefined;
   }
 
+  outline(): LogOutline {
+    return this.#map.outline();
+  }
+
   read(from: LogIndex, to: LogIndex, bytesMax: number): Entry[] {
     if (this.#closing !== undefined) throw closedError();
     if (from <= this.#map.base.index) {
@@ -248,8 +254,8 @@ export class SegmentedLog implements LogStore {
     return this.#closing;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #checkOpen(): void {
@@ -388,10 +394,10 @@ export class SegmentedLog implements LogStore {
 
   #fail(message: string, cause: unknown): LogError {
     if (this.#failure === undefined) {
-      const text = cause instanceof Error ? cause.message : String(cause);
-      const full = `${message}: ${text}; the process must end, the log is read anew at its start`;
-      this.#failure = new LogError("LOG_FAILED", full, { segment: this.#active.name }, { cause });
-      this.#logger.log("error", "wal_failed", full, { segment: this.#active.name });
+      this.#failure = brokenError(message, cause, this.#active.name);
+      this.#logger.log("error", "wal_failed", this.#failure.message, {
+        segment: this.#active.name,
+      });
     }
     return this.#failure;
   }

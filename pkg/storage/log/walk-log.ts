@@ -247,10 +247,12 @@ class Walker {
     }
     const isState = type === RECORD_TYPES.hardState || type === RECORD_TYPES.seal;
     if (record.offset === HEADER_BYTES && !isState) return "the hard state at its head is missing";
-    if (entryKind(type) !== undefined) {
+    const kind = entryKind(type);
+    if (kind !== undefined) {
       if (index !== map.lastIndex + 1) return `entry ${index} follows entry ${map.lastIndex}`;
       if (term < map.lastTerm) return `entry ${index} falls back to term ${term}`;
       map.add(segment.sequence, index, term, record.offset);
+      if (kind === "config") map.markConfig();
     } else if (type === RECORD_TYPES.truncate) {
       if (index > map.lastIndex) return `a cut at ${index} lies behind entry ${map.lastIndex}`;
       map.truncate(index, term);
