@@ -11,6 +11,7 @@ import {
   RECORD_TYPES,
   segmentName,
 } from "./format.js";
+import type { LogMap } from "./log-map.js";
 import { RecordBatch } from "./record-batch.js";
 import type { Identity, Segment } from "./walk-log.js";
 
@@ -106,4 +107,13 @@ export async function beginAlone(
   const file = fileSystem.open(path, "write");
   const { sequence } = start;
   return { sequence, name, path, file, sizeBytes: head.length, durableBytes: head.length };
+}
+
+/** What the opening found and holds. */
+export interface Opened {
+  readonly map: LogMap;
+  readonly hardState: HardState;
+  readonly older: Segment[];
+  readonly active: ActiveSegment;
+  readonly sealed: boolean;
 }

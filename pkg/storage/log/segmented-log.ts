@@ -13,7 +13,7 @@ import {
   type LogStore,
 } from "../../replication/ports/index.js";
 import type { Clock, FileLock, FileSystem, Logger, Metrics } from "../../runtime/index.js";
-import { type ActiveSegment, beginAlone, beginSegment, toSegment } from "./active-segment.js";
+import { type ActiveSegment, beginAlone, beginSegment, toSegment   type Opened, } from "./active-segment.js";
 import { EntryReader } from "./entry-reader.js";
 import { EntryTail } from "./entry-tail.js";
 import { brokenError, closedError, isFull, toLogError } from "./failures.js";
@@ -42,15 +42,6 @@ export interface SegmentedLogOptions {
 }
 
 const EMPTY = new Uint8Array(0);
-
-/** What the opening found and holds. */
-export interface Opened {
-  readonly map: LogMap;
-  readonly hardState: HardState;
-  readonly older: Segment[];
-  readonly active: ActiveSegment;
-  readonly sealed: boolean;
-}
 
 /** The durable log of one node on disk; see `LogStore` for what each call promises. */
 export class SegmentedLog implements LogStore {
