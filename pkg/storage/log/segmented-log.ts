@@ -13,7 +13,13 @@ import {
   type LogStore,
 } from "../../replication/ports/index.js";
 import type { Clock, FileLock, FileSystem, Logger, Metrics } from "../../runtime/index.js";
-import { type ActiveSegment, beginAlone, beginSegment, toSegment   type Opened, } from "./active-segment.js";
+import {
+  type ActiveSegment,
+  beginAlone,
+  beginSegment,
+  type Opened,
+  toSegment,
+} from "./active-segment.js";
 import { EntryReader } from "./entry-reader.js";
 import { EntryTail } from "./entry-tail.js";
 import { brokenError, closedError, isFull, toLogError } from "./failures.js";
