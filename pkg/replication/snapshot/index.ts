@@ -4,3 +4,17 @@ export {
   encodeSnapshot,
   type SnapshotManifest,
 } from "./container.js";
+export { SNAPSHOT_LIMITS, type SnapshotLimits } from "./core/limits.js";
+export type { SnapshotOffer } from "./core/messages.js";
+export {
+  type ReceivedSnapshot,
+  type ReceiverProgress,
+  SnapshotReceiver,
+  type SnapshotReceiverParts,
+} from "./snapshot-receiver.js";
+export {
+  type SenderProgress,
+  SnapshotSender,
+  type SnapshotSenderParts,
+  type SnapshotSent,
+} from "./snapshot-sender.js";
