@@ -1,6 +1,6 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
-import type { Effect, Input, Proposal } from "../../driver/effects.js";
-import type { Entry, HardState } from "../../ports/index.js";
+import type { Effect, Input, Step } from "../../driver/effects.js";
+import type { HardState } from "../../ports/index.js";
 import type { RaftMessage } from "../messages.js";
 import type { TermRun } from "./log-terms.js";
 import type { ConfigEntry } from "./membership.js";
@@ -23,8 +23,16 @@ type Shared<Kind extends Input["kind"]> = Extract<Input, { kind: Kind }>;
 
 /** What may happen to the raft core. */
 export type RaftInput =
-  | Shared<"applied" | "apply_refused" | "apply_retry" | "disk" | "stop">
-  | { readonly kind: "propose"; readonly proposals: readonly Proposal[] }
+  | Shared<
+      | "propose"
+      | "persisted"
+      | "persist_refused"
+      | "applied"
+      | "apply_refused"
+      | "apply_retry"
+      | "disk"
+      | "stop"
+    >
   /**
    * What the disk held at start. `terms`: runs of equal term from `base` on; `configs`: the newest
    * membership at or below `base` and every `config` entry above it, ascending.
@@ -38,13 +46,6 @@ export type RaftInput =
       readonly terms: readonly TermRun[];
       readonly configs: readonly ConfigEntry[];
     }
-  /** Every `persist` up to `seq` is durable. */
-  | { readonly kind: "persisted"; readonly seq: number }
-  /**
-   * The log had no room for the entries of `seq`, which begin at `from`; its truncation and hard
-   * state were taken, and `persisted` follows for it as for any other.
-   */
-  | { readonly kind: "persist_refused"; readonly seq: number; readonly from: LogIndex }
   /** One tick of the driver's timer went by. Ticks never come in bursts: late ones are dropped. */
   | { readonly kind: "tick" }
   /**
@@ -111,17 +112,12 @@ export type RaftNote =
   | "writes_resumed"
   | "stopping";
 
-/** What the raft core asks for, in list order: persist, then send, then apply, then answer. */
+/**
+ * What the raft core asks for, in list order: persist (at most one a step), then send, then apply,
+ * then answer.
+ */
 export type RaftEffect =
-  | Extract<Effect, { kind: "apply" | "answer" | "refuse" }>
-  /** First cut the log from `truncateFrom` on, then save `hard`, then append. At most one a step. */
-  | {
-      readonly kind: "persist";
-      readonly seq: number;
-      readonly truncateFrom?: LogIndex;
-      readonly hard?: HardState;
-      readonly entries: readonly Entry[];
-    }
+  | Extract<Effect, { kind: "persist" | "apply" | "answer" | "refuse" }>
   | { readonly kind: "send"; readonly to: NodeId; readonly body: RaftMessage }
   /**
    * Read entries `from` to `upTo` out of the log, as many as fit `bytesMax` (at least one), send
@@ -168,7 +164,4 @@ export type RaftEffect =
     }
   | { readonly kind: "note"; readonly event: RaftNote; readonly reason: string };
 
-export interface RaftStep<State> {
-  readonly state: State;
-  readonly effects: readonly RaftEffect[];
-}
+export type RaftStep<State> = Step<State, RaftEffect>;

@@ -4,7 +4,7 @@ import type { TimeoutNow, VoteRefusal, VoteRequest, VoteResponse } from "../mess
 import { becomeLeader } from "./leadership.js";
 import { lastPosition } from "./log-terms.js";
 import { findVoter, includes, isVoter, type Member, memberIds } from "./membership.js";
-import { becomeFollower, restartElectionTimer } from "./roles.js";
+import { becomeFollower, restartElectionTimer, SETBACKS_MAX } from "./roles.js";
 import type { RaftState } from "./state.js";
 import {
   committedConfig,
@@ -197,7 +197,7 @@ function tally(turn: Turn): void {
   const result = countVotes(rules.electorate(membership), voteOf);
   if (result === "lost") {
     const behind = [...s.votes.values()].some((vote) => vote.refusal === "behind");
-    if (behind) s.setbacks = Math.min(s.setbacks + 1, 3);
+    if (behind) s.setbacks = Math.min(s.setbacks + 1, SETBACKS_MAX);
     becomeFollower(turn, s.hard.term, null, behind ? "others have a newer log" : "not elected");
   }
   if (result !== "won") return;

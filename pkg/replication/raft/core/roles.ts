@@ -2,6 +2,9 @@ import type { LogIndex, NodeId, Term } from "../../../base/index.js";
 import type { Waiting } from "./state.js";
 import { draw, isFresh, note, refuse, setTerm, type Turn } from "./turn.js";
 
+/** How many lost leaderships and campaigns in a row make the next attempt wait longer. */
+export const SETBACKS_MAX = 2;
+
 /**
  * RA-3: waits anew, for a time drawn afresh. Setbacks in a row make it longer, so that a node that
  * keeps losing lets others try first; the bound keeps it available when there is nobody else.

@@ -3,7 +3,7 @@ import { onElectionTimeout } from "./election.js";
 import { hearsQuorum } from "./leader-quorum.js";
 import { broadcastHeartbeat } from "./leadership.js";
 import { expireForwarded } from "./reads.js";
-import { becomeFollower, restartElectionTimer } from "./roles.js";
+import { becomeFollower, restartElectionTimer, SETBACKS_MAX } from "./roles.js";
 import { expireTransfer } from "./transfer.js";
 import { leadershipOf, setLead, type Turn } from "./turn.js";
 
@@ -22,7 +22,7 @@ function leaderTick(turn: Turn): void {
   setLead(turn, { heartbeatElapsed: lead.heartbeatElapsed + 1 });
   const oldest = s.persists[0];
   if (!hearsQuorum(turn)) {
-    s.setbacks = Math.min(s.setbacks + 1, 3);
+    s.setbacks = Math.min(s.setbacks + 1, SETBACKS_MAX);
     becomeFollower(turn, s.hard.term, null, "no quorum answered for one election timeout");
     return;
   }

@@ -1,7 +1,7 @@
 import type { NodeId } from "../../../base/index.js";
 import type { RaftInput } from "./effects.js";
 import { isActive } from "./leader-quorum.js";
-import { becomeFollower } from "./roles.js";
+import { becomeFollower, SETBACKS_MAX } from "./roles.js";
 import { leadershipOf, membershipOf, note, refuse, send, setLead, type Turn } from "./turn.js";
 
 type Of<Kind extends RaftInput["kind"]> = Extract<RaftInput, { kind: Kind }>;
@@ -36,7 +36,7 @@ export function onStepDown(turn: Turn, input: Of<"step_down">): void {
     onTransfer(turn, { kind: "transfer", ticket: input.ticket, target: target ?? null });
     return;
   }
-  s.setbacks = 3;
+  s.setbacks = SETBACKS_MAX;
   becomeFollower(turn, s.hard.term, null, "asked to step down");
   turn.effects.push({
     kind: "done",

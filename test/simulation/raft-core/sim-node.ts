@@ -1,0 +1,193 @@
+import { type LogIndex, NO_POSITION, type NodeId, type Position } from "../../../pkg/base/index.js";
+import type { Entry, HardState } from "../../../pkg/replication/ports/index.js";
+import {
+  type ConfigEntry,
+  createRaftCore,
+  decodeMembership,
+  type RaftCore,
+  type RaftEffect,
+  type RaftInput,
+  type RaftOptions,
+  type RaftState,
+  type Rules,
+  type TermRun,
+} from "../../../pkg/replication/raft/index.js";
+import type { SeededRandom } from "../../support/index.js";
+
+export type Persist = Extract<RaftEffect, { kind: "persist" }>;
+
+const NO_HARD: HardState = {
+  term: 0 as HardState["term"],
+  votedFor: null,
+  commit: 0 as LogIndex,
+  epoch: 0,
+};
+
+/** A log with its hard state: once as the driver sees it, once as the disk would survive it. */
+export class LogImage {
+  hard: HardState = NO_HARD;
+  base: Position = NO_POSITION;
+  baseConfig: ConfigEntry | null = null;
+  entries: Entry[] = [];
+
+  get last(): Position {
+    const entry = this.entries.at(-1);
+    return entry === undefined ? this.base : { index: entry.index, term: entry.term };
+  }
+
+  at(index: number): Entry | undefined {
+    return this.entries[index - this.base.index - 1];
+  }
+
+  /** The entry is here, or below the base. */
+  covers(index: number, term: number): boolean {
+    return index <= this.base.index || this.at(index)?.term === term;
+  }
+
+  take(op: Persist, entriesMax = Number.POSITIVE_INFINITY): void {
+    if (op.truncateFrom !== undefined) {
+      this.entries.length = Math.max(0, op.truncateFrom - this.base.index - 1);
+    }
+    if (op.hard !== undefined) this.hard = op.hard;
+    const news = op.entries.filter((entry) => entry.index > this.base.index);
+    this.entries.push(...news.slice(0, entriesMax));
+  }
+
+  compact(upTo: number): void {
+    if (upTo <= this.base.index) return;
+    this.baseConfig = this.configs(upTo).at(-1) ?? this.baseConfig;
+    const entry = this.at(upTo);
+    if (entry === undefined) throw new Error(`cannot compact to ${upTo}`);
+    this.entries = this.entries.slice(upTo - this.base.index);
+    this.base = { index: entry.index, term: entry.term };
+  }
+
+  restore(position: Position, config: ConfigEntry): void {
+    this.base = position;
+    this.baseConfig = config;
+    this.entries = [];
+  }
+
+  configs(upTo = Number.POSITIVE_INFINITY): ConfigEntry[] {
+    const found = this.baseConfig === null ? [] : [this.baseConfig];
+    for (const entry of this.entries) {
+      if (entry.index > upTo) break;
+      if (entry.kind !== "config") continue;
+      const membership = decodeMembership(entry.payload);
+      if (membership !== undefined) found.push({ index: entry.index, membership });
+    }
+    return found;
+  }
+
+  terms(): TermRun[] {
+    const runs: TermRun[] = [];
+    for (const { index, term } of this.entries) {
+      if (runs.at(-1)?.term !== term) runs.push({ first: index, term });
+    }
+    return runs;
+  }
+
+  copy(): LogImage {
+    const image = new LogImage();
+    image.hard = this.hard;
+    image.base = this.base;
+    image.baseConfig = this.baseConfig;
+    image.entries = [...this.entries];
+    return image;
+  }
+}
+
+/** One simulated process with its disk. The world drives it; it holds no behaviour of its own. */
+export class SimNode {
+  disk: string;
+  core: RaftCore;
+  state: RaftState;
+  live = new LogImage();
+  durable = new LogImage();
+  pending: Persist[] = [];
+  syncing = false;
+  /** What the state machine has applied, and what of it survives a crash. */
+  applied = 0;
+  appliedDurable = 0;
+  up = false;
+  life = 0;
+  wipes = 0;
+  pausedUntil = 0;
+  lastTickAt = 0;
+  slowUntil = 0;
+  logFull = false;
+  storageFull = false;
+  readonly queue: RaftInput[] = [];
+  running = false;
+
+  constructor(
+    readonly id: NodeId,
+    readonly optionsOf: (disk: string, life: number) => RaftOptions,
+    readonly rules: Rules,
+    /** Length of its tick in units: clocks drift. */
+    readonly tickUnits: number,
+  ) {
+    this.disk = `${id}-disk-0`;
+    this.core = createRaftCore(optionsOf(this.disk, 0), rules);
+    this.state = this.core.initial;
+  }
+
+  /** Power off: what was not synced may be gone, from any point on. */
+  crash(random: SeededRandom): void {
+    this.up = false;
+    this.life += 1;
+    const survive = random.below(this.pending.length + 1);
+    for (let at = 0; at < survive; at += 1) this.durable.take(this.pending[at] as Persist);
+    const torn = this.pending[survive];
+    if (torn !== undefined && random.chance(1, 2)) {
+      this.durable.take(tornOf(torn, random.below(3)), random.below(torn.entries.length + 1));
+    }
+    this.pending = [];
+    this.syncing = false;
+    this.queue.length = 0;
+    this.applied = random.between(this.appliedDurable, this.applied);
+    this.appliedDurable = this.applied;
+  }
+
+  /** A new disk: nothing of the old one is left. */
+  wipe(): void {
+    this.wipes += 1;
+    this.disk = `${this.id}-disk-${this.wipes}`;
+    this.durable = new LogImage();
+    this.applied = 0;
+    this.appliedDurable = 0;
+  }
+
+  /** The process starts and reads its disk. */
+  boot(): RaftInput {
+    this.up = true;
+    this.core = createRaftCore(this.optionsOf(this.disk, this.life), this.rules);
+    this.state = this.core.initial;
+    this.live = this.durable.copy();
+    this.applied = Math.max(this.applied, this.live.base.index);
+    const { hard, base, last } = this.live;
+    const entry = this.live.at(this.applied);
+    const term = entry?.term ?? base.term;
+    return {
+      kind: "recovered",
+      hard,
+      base,
+      last,
+      applied: { index: this.applied as LogIndex, term },
+      terms: this.live.terms(),
+      configs: this.live.configs(),
+    };
+  }
+}
+
+/** Records reach the disk in order: the cut, then the hard state, then entries. */
+function tornOf(persist: Persist, stage: number): Persist {
+  const { seq, truncateFrom, hard, entries } = persist;
+  return {
+    kind: "persist",
+    seq,
+    ...(truncateFrom === undefined ? {} : { truncateFrom }),
+    ...(stage < 1 || hard === undefined ? {} : { hard }),
+    entries: stage < 2 ? [] : entries,
+  };
+}

@@ -1,0 +1,84 @@
+import { type Ratio, type SeededRandom, seededRandom } from "../../support/index.js";
+
+/** Everything about one run that is not code; derived from its seed. Times in units, a tick is 100. */
+export interface Swarm {
+  readonly seed: number;
+  readonly voters: number;
+  readonly spares: number;
+  /** Only the first founder has `bootstrap`; otherwise all have. */
+  readonly oneFounder: boolean;
+  readonly loss: Ratio;
+  readonly duplicate: Ratio;
+  readonly spike: Ratio;
+  readonly delayMax: number;
+  readonly syncMax: number;
+  readonly driftPercent: number;
+  readonly appendBytesMax: number;
+  readonly inflightMessagesMax: number;
+  readonly promoteLagEntries: number;
+  /** Weights of what the world does next to clients' writes and reads. */
+  readonly faults: Readonly<Record<Fault, number>>;
+}
+
+export const FAULTS = [
+  "crash",
+  "restart",
+  "cut",
+  "heal",
+  "pause",
+  "slow_disk",
+  "compact",
+  "flush",
+  "members",
+  "transfer",
+  "step_down",
+  "wipe",
+  "log_full",
+  "storage_full",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+const WEIGHT: Record<Fault, number> = {
+  crash: 6,
+  restart: 12,
+  cut: 8,
+  heal: 12,
+  pause: 5,
+  slow_disk: 3,
+  compact: 10,
+  flush: 12,
+  members: 8,
+  transfer: 4,
+  step_down: 2,
+  wipe: 2,
+  log_full: 2,
+  storage_full: 2,
+};
+
+/** A random subset of the faults for each seed: some bugs only show when others are absent. */
+export function swarmOf(seed: number): Swarm {
+  const random: SeededRandom = seededRandom(`swarm-${seed}`);
+  const all = random.chance(1, 4);
+  const faults = Object.fromEntries(
+    FAULTS.map((fault) => [fault, all || random.chance(1, 2) ? WEIGHT[fault] : 0]),
+  ) as Record<Fault, number>;
+  if (faults.crash > 0 || faults.wipe > 0) faults.restart = WEIGHT.restart;
+  if (faults.cut > 0) faults.heal = WEIGHT.heal;
+  if (faults.compact > 0) faults.flush = WEIGHT.flush;
+  return {
+    seed,
+    voters: random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
+    spares: random.pick([0, 0, 1, 2]),
+    oneFounder: random.chance(1, 4),
+    loss: random.pick<Ratio>([[0, 1], [0, 1], [2, 100], [10, 100], [30, 100]]),
+    duplicate: random.pick<Ratio>([[0, 1], [5, 100], [50, 100]]),
+    spike: random.pick<Ratio>([[0, 1], [1, 100], [5, 100]]),
+    delayMax: random.pick([20, 60, 150]),
+    syncMax: random.pick([10, 40, 150]),
+    driftPercent: random.pick([0, 2, 4]),
+    appendBytesMax: random.pick([8, 64, 1024]),
+    inflightMessagesMax: random.pick([1, 2, 8, 64]),
+    promoteLagEntries: random.pick([0, 4, 16]),
+    faults,
+  };
+}
