@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   type Deferred,
   deferred,
@@ -11,7 +12,7 @@ import {
 import type { Logger, Random } from "../../runtime/index.js";
 import type { PeerConnection, SnapshotReader, StateMachine } from "../ports/index.js";
 import { ChunkSource, type SourceChunk } from "./chunk-source.js";
-import { checkSnapshotLimits, type SnapshotLimits } from "./core/limits.js";
+import { checkSnapshotLimits, type SnapshotLimits, windowChunks } from "./core/limits.js";
 import { chunkCount, type SnapshotOffer, type SnapshotRequest } from "./core/messages.js";
 import {
   assertSender,
@@ -71,14 +72,11 @@ export class SnapshotSender {
   #attempt: Attempt | undefined;
   #aborted = false;
 
-  private constructor(parts: SnapshotSenderParts) {
+  /** Begins at once. */
+  constructor(parts: SnapshotSenderParts) {
     checkSnapshotLimits(parts.limits);
     this.#parts = parts;
     this.ended = this.#run();
-  }
-
-  static start(parts: SnapshotSenderParts): SnapshotSender {
-    return new SnapshotSender(parts);
   }
 
   tick(): void {
@@ -179,6 +177,7 @@ class Attempt {
       config: parts.configAt(position),
     };
     this.#state = newSender(chunkCount(this.#offer), parts.limits);
+    setMaxListeners(windowChunks(parts.limits) + 2, this.#calls.signal);
   }
 
   get outcome(): Promise<SenderOutcome> {

@@ -15,7 +15,11 @@ const QUOTE = 0x22;
 const CLOSE = 0x7d;
 
 export function hasDataField(type: number): boolean {
-  return type === MessageType.installSnapshot || type === MessageType.fullSync;
+  return (
+    type === MessageType.installSnapshot ||
+    type === MessageType.fullSync ||
+    type === MessageType.forward
+  );
 }
 
 /** @returns the bytes of the message's `data`, if it has any */
