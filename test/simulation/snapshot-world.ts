@@ -135,7 +135,7 @@ export class SnapshotWorld {
   }
 
   send(more: Partial<SnapshotSenderParts> = {}): SnapshotSender {
-    const sender = new SnapshotSender({
+    const sender = SnapshotSender.start({
       nodeId: "n1" as NodeId,
       peer: "n2" as NodeId,
       connection: { call: (message, options) => this.#call(message, options) },

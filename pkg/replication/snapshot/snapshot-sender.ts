@@ -72,11 +72,14 @@ export class SnapshotSender {
   #attempt: Attempt | undefined;
   #aborted = false;
 
-  /** Begins at once. */
-  constructor(parts: SnapshotSenderParts) {
+  private constructor(parts: SnapshotSenderParts) {
     checkSnapshotLimits(parts.limits);
     this.#parts = parts;
     this.ended = this.#run();
+  }
+
+  static start(parts: SnapshotSenderParts): SnapshotSender {
+    return new SnapshotSender(parts);
   }
 
   tick(): void {
