@@ -53,8 +53,10 @@ export class Checker {
     for (const [ticket, one] of this.#tickets) if (one.node === node) this.#tickets.delete(ticket);
   }
 
-  openTickets(): number {
-    return this.#tickets.size;
+  /** Callers at members that still wait. */
+  openTickets({ voters, learners }: Membership): number {
+    const ids = new Set([...voters, ...learners].map((member) => member.id));
+    return [...this.#tickets.values()].filter((ticket) => ids.has(ticket.node)).length;
   }
 
   onStep(node: SimNode, before: RaftState, nodes: ReadonlyMap<NodeId, SimNode>): void {

@@ -146,7 +146,7 @@ class Run {
   #change(): void {
     const { world } = this;
     const leader = this.#someone();
-    if (leader === undefined || leader.state.phase !== "ready") return;
+    if (leader === undefined || leader.state.phase !== "ready" || this.#isHealing()) return;
     const id: NodeId = world.random.pick(world.ids);
     const kind = world.random.pick(["add", "add", "remove", "promote", "demote", "address"] as const);
     const address = `${id}:${world.random.between(1, 9)}`;
@@ -165,11 +165,30 @@ class Run {
   #wipe(node: SimNode): void {
     const { world } = this;
     const membership = world.leader()?.state.configs.at(-1)?.membership;
-    if (membership === undefined || membership.voters.length < 3) return;
-    const sound = [...membership.voters, ...membership.outgoing].every(
-      (member) => world.nodes.get(member.id)?.disk === member.disk,
+    if (membership !== undefined && membership.voters.length >= 3 && this.#isSettled()) {
+      world.wipe(node);
+    }
+  }
+
+  /** A wiped voter has not been replaced yet: a second loss would be one too many. */
+  #isHealing(): boolean {
+    const { world } = this;
+    const membership = world.leader()?.state.configs.at(-1)?.membership;
+    return (membership?.voters ?? []).some(
+      ({ id, disk }) => disk !== null && world.nodes.get(id)?.disk !== disk,
     );
-    if (sound) world.wipe(node);
+  }
+
+  /** No change under way anywhere, and every voter on the disk that the membership names. */
+  #isSettled(): boolean {
+    const { world } = this;
+    return [...world.nodes.values()].every(({ state }) => {
+      const config = state.configs.at(-1);
+      if (config === undefined) return true;
+      const { voters, outgoing } = config.membership;
+      if (config.index > world.checker.committed.length || outgoing.length > 0) return false;
+      return voters.every((member) => world.nodes.get(member.id)?.disk === member.disk);
+    });
   }
 
   #full(node: SimNode, which: "logFull" | "storageFull"): void {
@@ -205,7 +224,7 @@ class Run {
       if (leader !== undefined && world.random.chance(1, 50)) this.#write(leader);
       return world.checker.answers > answers;
     });
-    this.#until("equal logs and no open question", 20 * ELECTION, () => this.#isEven());
+    this.#until("equal logs and no open question", 10 * ELECTION, () => this.#isEven());
   }
 
   #serving(): SimNode | undefined {
@@ -216,8 +235,9 @@ class Run {
   #isEven(): boolean {
     const { world } = this;
     const leader = this.#serving();
-    if (leader === undefined || world.checker.openTickets() > 0) return false;
+    if (leader === undefined) return false;
     const { membership, commitIndex, lastIndex } = leader.core.view(leader.state);
+    if (world.checker.openTickets(membership) > 0) return false;
     if (commitIndex !== lastIndex || membership.outgoing.length > 0) return false;
     return [...membership.voters, ...membership.learners].every(({ id }) => {
       const { log, durable, applied, leader: known } = world.node(id).state;

@@ -106,6 +106,9 @@ export class SimNode {
   durable = new LogImage();
   pending: Persist[] = [];
   syncing = false;
+  /** The last `persist` that was asked for, and the last one reported as durable. */
+  issuedSeq = 0;
+  reportedSeq = 0;
   /** What the state machine has applied, and what of it survives a crash. */
   applied = 0;
   appliedDurable = 0;
@@ -161,6 +164,8 @@ export class SimNode {
   /** The process starts and reads its disk. */
   boot(): RaftInput {
     this.up = true;
+    this.issuedSeq = 0;
+    this.reportedSeq = 0;
     this.core = createRaftCore(this.optionsOf(this.disk, this.life), this.rules);
     this.state = this.core.initial;
     this.live = this.durable.copy();

@@ -212,20 +212,22 @@ export class World {
     this.checker.onPersist(node, taken);
     node.live.take(taken);
     node.pending.push(taken);
+    node.issuedSeq = effect.seq;
     if (refused) node.queue.unshift({ kind: "persist_refused", seq: effect.seq, from: first.index });
     this.#sync(node);
   }
 
+  /** One sync at a time; what gathers meanwhile shares the next. */
   #sync(node: SimNode): void {
-    const last = node.pending.at(-1);
-    if (node.syncing || last === undefined) return;
+    const seq = node.issuedSeq;
+    if (node.syncing || seq === node.reportedSeq) return;
     node.syncing = true;
     const slow = node.slowUntil > this.now ? node.slowUntil - this.now : 0;
     this.#later(node, slow + this.random.between(1, this.swarm.syncMax), () => {
       node.syncing = false;
-      this.flushPending(node, last.seq);
-      const upTo = node.durable.last.index;
-      this.input(node, { kind: "persisted", seq: last.seq, upTo });
+      node.reportedSeq = seq;
+      this.flushPending(node, seq);
+      this.input(node, { kind: "persisted", seq, upTo: node.durable.last.index });
       this.#sync(node);
     });
   }

@@ -3,7 +3,7 @@ import { onTruncated } from "../../progress/index.js";
 import { advanceCommit, applyMore, setObstacles } from "./commit.js";
 import type { RaftInput } from "./effects.js";
 import { countOwnVote } from "./election.js";
-import { payAcknowledgement } from "./follower.js";
+import { followCommit, payAcknowledgement } from "./follower.js";
 import { lastPosition, truncated } from "./log-terms.js";
 import { encodeMembership, foundingMembership } from "./membership.js";
 import { syncPeers } from "./peers.js";
@@ -78,6 +78,7 @@ export function onPersisted(turn: Turn, input: Of<"persisted">): void {
   }
   countOwnVote(turn);
   payAcknowledgement(turn);
+  if (s.role === "follower") followCommit(turn, s.told);
   advanceCommit(turn);
   applyMore(turn);
 }

@@ -4,7 +4,13 @@ import type { TimeoutNow, VoteRefusal, VoteRequest, VoteResponse } from "../mess
 import { becomeLeader } from "./leadership.js";
 import { lastPosition } from "./log-terms.js";
 import { findVoter, includes, isVoter, type Member, memberIds } from "./membership.js";
-import { becomeFollower, restartElectionTimer, SETBACKS_MAX } from "./roles.js";
+import {
+  becomeFollower,
+  becomeQuiet,
+  endForwarded,
+  restartElectionTimer,
+  SETBACKS_MAX,
+} from "./roles.js";
 import type { RaftState } from "./state.js";
 import {
   committedConfig,
@@ -57,6 +63,7 @@ function startVote(turn: Turn, handedOver: boolean): void {
   const { s, options } = turn;
   s.role = "candidate";
   s.leader = null;
+  endForwarded(turn, "this node campaigns");
   s.votes = new Map();
   s.handedOver = handedOver;
   setTerm(turn, (s.hard.term + 1) as Term);
@@ -174,9 +181,8 @@ export function onVoteResponse(turn: Turn, from: NodeId, answer: VoteResponse): 
   if (!rules.answersThisTerm(answer.forTerm, asked as Term)) return;
   if (s.role !== (answer.preVote ? "precandidate" : "candidate")) return;
   if (answer.refusal === "removed" || (answer.refusal === "founded" && isFresh(s))) {
-    s.quiet = true;
     const why = answer.refusal === "removed" ? "no longer a member" : "the cluster exists already";
-    note(turn, "removed", `${from} says: ${why}; waiting for a leader to make contact`);
+    becomeQuiet(turn, `${from} says: ${why}`);
     becomeFollower(turn, s.hard.term, null, why);
     return;
   }

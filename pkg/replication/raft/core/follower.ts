@@ -78,9 +78,14 @@ function acknowledge(turn: Turn, upTo: LogIndex, commit: LogIndex): void {
   payAcknowledgement(turn);
 }
 
+/**
+ * RA-7: a follower commits what the leader says, as far as its log is the leader's and durable; so
+ * the commit it saves never lies beyond its log, whatever the disk loses.
+ */
 export function followCommit(turn: Turn, leaderCommit: LogIndex): void {
   const { s, rules } = turn;
-  setCommit(turn, Math.min(s.log.last, rules.commitBound(leaderCommit, s.verified)) as LogIndex);
+  s.told = Math.max(s.told, leaderCommit) as LogIndex;
+  setCommit(turn, Math.min(s.durable, rules.commitBound(s.told, s.verified)) as LogIndex);
 }
 
 /** RA-8: tells the leader what is durable here, when that is news. */

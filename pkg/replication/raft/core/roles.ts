@@ -26,6 +26,7 @@ export function becomeFollower(
   const wasRole = s.role;
   if (term > s.hard.term || leader !== s.leader) {
     s.verified = 0 as LogIndex;
+    s.told = 0 as LogIndex;
     s.acked = -1;
     s.ackOwed = false;
     endForwarded(turn, "the leader changed");
@@ -83,6 +84,16 @@ export function endForwarded(turn: Turn, reason: string): void {
   refuse(turn, [...(s.forwarded?.tickets ?? []), ...s.queuedForwards], "NO_LEADER", reason);
   s.forwarded = null;
   s.queuedForwards = [];
+}
+
+/** RA-22: no campaign until a leader makes contact; reads that wait for more log get an answer. */
+export function becomeQuiet(turn: Turn, reason: string): void {
+  const { s } = turn;
+  s.quiet = true;
+  note(turn, "removed", `${reason}; waiting for a leader to make contact`);
+  const tickets = s.readyReads.map((read) => read.ticket);
+  s.readyReads = [];
+  refuse(turn, tickets, "LAGGING", "this node is cut off from the cluster");
 }
 
 /** A valid word of the leader of this term (section 5.2). */

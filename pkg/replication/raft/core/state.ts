@@ -138,6 +138,8 @@ export interface RaftState {
   readonly held: readonly HeldMessage[];
   /** Up to here the log equals that of `leader` in this term. */
   readonly verified: LogIndex;
+  /** The highest commit that `leader` told in this term. */
+  readonly told: LogIndex;
   /** Highest match told to `leader` in this term; -1: none. */
   readonly acked: number;
   readonly ackOwed: boolean;
@@ -187,6 +189,7 @@ export const INITIAL_RAFT_STATE: RaftState = {
   persists: [],
   held: [],
   verified: ZERO,
+  told: ZERO,
   acked: -1,
   ackOwed: false,
   applying: ZERO,

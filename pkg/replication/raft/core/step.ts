@@ -12,6 +12,7 @@ import { onHeartbeatResponse } from "./leadership.js";
 import { checkRaftOptions, type RaftOptions } from "./options.js";
 import { confirmReads, onRead, onReadIndex, onReadIndexResponse, startReadRound } from "./reads.js";
 import { onAppendResponse, onEntriesSent, onSnapshotSent, onUnreachable } from "./replication.js";
+import { becomeQuiet } from "./roles.js";
 import { RULES, type Rules } from "./rules.js";
 import { onCompacted, onInstalled, onSnapshotReceived, startInstall } from "./snapshots.js";
 import { INITIAL_RAFT_STATE, type RaftState } from "./state.js";
@@ -187,6 +188,5 @@ function onMessage(turn: Turn, from: NodeId, body: RaftMessage): void {
 /** RA-22: a later membership has no such node; a leader's word ends the silence. */
 function onForget(turn: Turn, configIndex: number): void {
   if (configIndex <= configIndexOf(turn.s)) return;
-  turn.s.quiet = true;
-  note(turn, "removed", "the leader says that this node is no member any more");
+  becomeQuiet(turn, "the leader says that this node is no member any more");
 }
