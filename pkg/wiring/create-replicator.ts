@@ -4,12 +4,12 @@ import {
   checkLimits,
   DEFAULT_LIMITS,
   describeFailure,
+  type FromNode,
   type NodeChannel,
   type OpenChannel,
   ReplicationError,
   type ReplicationLimits,
   ReplicatorClient,
-  StandaloneMode,
 } from "../replication/index.js";
 import type { StateMachine } from "../replication/ports/index.js";
 import {
@@ -21,10 +21,9 @@ import {
 } from "../runtime/index.js";
 import { nodeFileSystem, systemClock, systemRandom, systemTimers } from "../runtime/node/index.js";
 import type { WriterPortSource } from "../storage/index.js";
-import { openSegmentedLog } from "../storage/log/index.js";
-import { logFolder } from "./data-layout.js";
-import { openDirectChannel } from "./direct-channel.js";
 import { type StoredIdentity, settleIdentity } from "./node-identity.js";
+import { toNodeSetup } from "./node-setup.js";
+import { openHost } from "./open-host.js";
 import { openWorkerChannel } from "./worker-channel.js";
 
 export interface CreateReplicatorOptions {
@@ -45,10 +44,10 @@ export function createReplicator(
   storage: StateMachine & Partial<WriterPortSource>,
   options: CreateReplicatorOptions = {},
 ): ReplicatorClient {
-  if (config.mode !== "standalone") {
+  if (config.mode !== "standalone" && config.mode !== "raft") {
     throw new ReplicationError("INVALID", `mode ${config.mode} is not part of this version`, {
       field: "NORNICDB_CLUSTER_MODE",
-      hint: "set it to standalone",
+      hint: "set it to standalone or raft",
     });
   }
   const limits: ReplicationLimits = {
@@ -106,33 +105,25 @@ async function openOn(
   identity: StoredIdentity,
 ): Promise<OpenChannel> {
   const logger = options.logger ?? silentLogger;
-  const logDirectory = logFolder({ replicationDir: config.cluster.dataDir });
+  const setup = toNodeSetup(config, identity);
   if (config.cluster.threads === "worker") {
-    const timers = systemTimers;
-    return openWorkerChannel({ identity, logDirectory, limits, stateMachine, logger, timers });
+    return openWorkerChannel({ setup, limits, stateMachine, logger, timers: systemTimers });
   }
-  const fileSystem = nodeFileSystem();
   const metrics = options.metrics ?? noMetrics;
-  const log = await openSegmentedLog({
-    directory: logDirectory,
-    fileSystem,
-    logger,
-    metrics,
-    clusterId: identity.clusterId,
-    clock: systemClock,
-  });
-  return openDirectChannel({
-    identity: { mode: config.mode, ...identity },
-    mode: new StandaloneMode(log),
-    log,
+  const readMetrics = async () => ({});
+  let deliver: (message: FromNode) => void = () => {};
+  const host = await openHost({
+    setup,
     stateMachine,
-    fileSystem,
-    logDirectory,
-    clock: systemClock,
-    timers: systemTimers,
     logger,
     metrics,
     limits,
-    readMetrics: async () => ({}),
+    readMetrics,
+    deliver: (message) => deliver(message),
   });
+  return (deliverTo) => {
+    deliver = deliverTo;
+    void host.start();
+    return { send: (message) => host.onMessage(message), close: async () => {} };
+  };
 }

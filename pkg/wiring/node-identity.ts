@@ -8,6 +8,8 @@ const FORMAT = 1;
 export interface StoredIdentity {
   readonly nodeId: NodeId;
   readonly clusterId: string;
+  /** Made with the directory: a node that lost its disk is not the one its peers counted on. */
+  readonly diskId: string;
 }
 
 /**
@@ -36,7 +38,8 @@ export async function settleIdentity(
       },
     );
   }
-  const identity = { nodeId, clusterId: wanted.clusterId };
+  const diskId = Buffer.from(random.bytes(8)).toString("hex");
+  const identity = { nodeId, clusterId: wanted.clusterId, diskId };
   await writeIdentity(fileSystem, directory, identity);
   return identity;
 }
@@ -76,9 +79,9 @@ function readIdentity(fileSystem: FileSystem, path: string): StoredIdentity {
     file.read(bytes, 0);
     const stored = JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, unknown>;
     const nodeId = typeof stored.node_id === "string" ? parseNodeId(stored.node_id) : undefined;
-    if (stored.format === FORMAT && nodeId !== undefined && typeof stored.cluster_id === "string") {
-      return { nodeId, clusterId: stored.cluster_id };
-    }
+    const { format, cluster_id: clusterId, disk_id: diskId } = stored;
+    const known = typeof clusterId === "string" && typeof diskId === "string" && diskId !== "";
+    if (format === FORMAT && nodeId !== undefined && known) return { nodeId, clusterId, diskId };
     throw new Error(`format ${String(stored.format)}`);
   } catch (cause) {
     throw new ReplicationError(
@@ -102,7 +105,12 @@ async function writeIdentity(
   const temporary = `${directory}/${FILE}.tmp`;
   if (fileSystem.exists(temporary)) fileSystem.remove(temporary);
   const file = fileSystem.open(temporary, "create");
-  const text = { format: FORMAT, node_id: identity.nodeId, cluster_id: identity.clusterId };
+  const text = {
+    format: FORMAT,
+    node_id: identity.nodeId,
+    cluster_id: identity.clusterId,
+    disk_id: identity.diskId,
+  };
   file.write(Buffer.from(`${JSON.stringify(text)}\n`), 0);
   await file.sync();
   file.close();

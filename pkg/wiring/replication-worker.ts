@@ -1,16 +1,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, type JsonValue } from "../base/index.js";
-import { describeFailure, NodeHost, StandaloneMode, type ToNode } from "../replication/index.js";
-import {
-  eventLoopDelay,
-  nodeFileSystem,
-  prometheusMetrics,
-  systemClock,
-  systemTimers,
-} from "../runtime/node/index.js";
+import { describeFailure, type ToNode } from "../replication/index.js";
+import { eventLoopDelay, prometheusMetrics } from "../runtime/node/index.js";
 import { connectStateMachine } from "../storage/index.js";
-import { openSegmentedLog } from "../storage/log/index.js";
 import { forwardingLogger } from "./forwarding-logger.js";
+import { openHost } from "./open-host.js";
 import type { FromWorker, ReplicationWorkerData } from "./worker-messages.js";
 
 /**
@@ -23,27 +17,12 @@ async function main(): Promise<void> {
   const data = workerData as ReplicationWorkerData;
   const send = (message: FromWorker) => port.postMessage(message);
   const logger = forwardingLogger(send, { component: "replication" });
-  const fileSystem = nodeFileSystem();
   const metrics = prometheusMetrics();
   const loopDelay = eventLoopDelay({ resolutionMs: 5 });
   try {
-    const log = await openSegmentedLog({
-      directory: data.logDirectory,
-      fileSystem,
-      logger,
-      metrics,
-      clusterId: data.identity.clusterId,
-      clock: systemClock,
-    });
-    const host = new NodeHost({
-      identity: { mode: "standalone", ...data.identity },
-      mode: new StandaloneMode(log),
-      log,
+    const host = await openHost({
+      setup: data.setup,
       stateMachine: connectStateMachine(data.stateMachine, data.applyAheadMax),
-      fileSystem,
-      logDirectory: data.logDirectory,
-      clock: systemClock,
-      timers: systemTimers,
       logger,
       metrics,
       limits: data.limits,

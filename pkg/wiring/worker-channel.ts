@@ -8,15 +8,14 @@ import type {
 import type { StateMachine } from "../replication/ports/index.js";
 import type { Cancel, Logger, Timers } from "../runtime/index.js";
 import { serveStateMachine, type WriterPortSource } from "../storage/index.js";
-import type { StoredIdentity } from "./node-identity.js";
+import type { NodeSetup } from "./node-setup.js";
 import type { FromWorker, ReplicationWorkerData } from "./worker-messages.js";
 
 /** A worker that has not said anything after this long cannot be created (FC-193). */
 const WORKER_START_MS_MAX = 30_000;
 
 export interface WorkerChannelParts {
-  readonly identity: StoredIdentity;
-  readonly logDirectory: string;
+  readonly setup: NodeSetup;
   readonly limits: ReplicationLimits;
   readonly stateMachine: StateMachine & Partial<WriterPortSource>;
   readonly logger: Logger;
@@ -46,8 +45,7 @@ class WorkerChannel implements NodeChannel {
     this.#stateMachine = parts.stateMachine;
     const port = parts.stateMachine.writerPort?.() ?? serveHere(parts.stateMachine);
     const workerData: ReplicationWorkerData = {
-      identity: parts.identity,
-      logDirectory: parts.logDirectory,
+      setup: parts.setup,
       limits: parts.limits,
       stateMachine: port,
       applyAheadMax: parts.stateMachine.applyAheadMax ?? 1,

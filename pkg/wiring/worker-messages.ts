@@ -1,12 +1,11 @@
 import type { MessagePort } from "node:worker_threads";
 import type { FromNode, ReplicationLimits } from "../replication/index.js";
 import type { LogFields, LogLevel } from "../runtime/index.js";
-import type { StoredIdentity } from "./node-identity.js";
+import type { NodeSetup } from "./node-setup.js";
 
 /** What the replication worker is told at birth. */
 export interface ReplicationWorkerData {
-  readonly identity: StoredIdentity;
-  readonly logDirectory: string;
+  readonly setup: NodeSetup;
   readonly limits: ReplicationLimits;
   /** The other end serves the state machine. */
   readonly stateMachine: MessagePort;

@@ -62,6 +62,7 @@ export class Driver<
   #state: State;
   readonly #inputs: (Input | I)[] = [];
   #running = false;
+  #paused = false;
   #syncing = false;
   /** `seq` of the newest `persist`. */
   #persistSeq = 0;
@@ -129,7 +130,10 @@ export class Driver<
     if (this.#failure !== undefined) return;
     if (AT_ONCE.has(input.kind)) this.#inputs.unshift(input);
     else this.#inputs.push(input);
-    if (this.#running) return;
+    if (!this.#running && !this.#paused) this.#run();
+  }
+
+  #run(): void {
     this.#running = true;
     try {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
@@ -141,6 +145,18 @@ export class Driver<
       this.#running = false;
     }
     this.#report();
+  }
+
+  /** Runs `body` between two steps: what happens meanwhile waits for its end. */
+  async exclusively(body: () => Promise<void>): Promise<void> {
+    invariant(!this.#paused, "one exclusive piece of work at a time");
+    this.#paused = true;
+    try {
+      await body();
+    } finally {
+      this.#paused = false;
+    }
+    if (!this.#running && this.#inputs.length > 0) this.#run();
   }
 
   #step(input: Input | I): void {
@@ -283,10 +299,16 @@ export class Driver<
   }
 
   #fallBack(position: Position): void {
+    this.restored(position);
+    this.input({ kind: "apply_refused", position });
+  }
+
+  /** The state machine is at another place now; only while no apply is under way. */
+  restored(position: Position): void {
+    invariant(this.#applyCalls === 0, "nothing is applied while the state is replaced");
     this.#applied = position;
     this.#handedOut = position.index;
     this.#applyUpTo = position.index;
-    this.input({ kind: "apply_refused", position });
   }
 
   #answer(effect: EffectOf<"answer">): void {

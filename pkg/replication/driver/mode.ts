@@ -1,4 +1,4 @@
-import type { JsonValue, Position } from "../../base/index.js";
+import type { JsonValue, LogIndex, Position } from "../../base/index.js";
 import type { LogLevel } from "../../runtime/index.js";
 import type { ReplicationError } from "../errors.js";
 import type { Health, ReadLevel } from "../replicator.js";
@@ -11,6 +11,10 @@ export interface ModeHost<State, I> {
   state(): State;
   view(): CoreView;
   applied(): Position;
+  /** The mode has replaced the state; only while no apply is under way. */
+  restored(position: Position): void;
+  /** Runs `body` between two steps of the core. */
+  exclusively(body: () => Promise<void>): Promise<void>;
   /** Ends writes that this node has admitted; each once. */
   answer(answers: readonly Answer[]): void;
   /** Ends a read. */
@@ -52,8 +56,11 @@ export interface Mode<State, I, E> {
   order(ticket: number, order: Order): void;
   describe(note: string): { readonly level: LogLevel; readonly text: string };
   health(): ModeHealth;
-  /** The log is about to be cut up to the index; what only it held must be kept elsewhere first. */
-  beforeCut(upTo: number): Promise<void>;
+  /**
+   * The log is about to be cut up to the index; what only it held must be kept elsewhere first.
+   * @returns how far it may be cut
+   */
+  beforeCut(upTo: LogIndex): Promise<LogIndex>;
   cut(base: Position): void;
   /** Hands over what can be handed over; called after `stop` was fed to the core. */
   leaving(): Promise<void>;

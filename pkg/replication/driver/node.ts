@@ -89,6 +89,8 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       state: () => this.#driver.state,
       view: () => this.#driver.view(),
       applied: () => this.#driver.applied,
+      restored: (position) => this.#driver.restored(position),
+      exclusively: (body) => this.#driver.exclusively(body),
       answer: (answers) => this.#onAnswers(answers),
       settleRead: (ticket, outcome) => this.#onRead(ticket, outcome),
       settleOrder: (ticket, outcome) => parts.listener.onOrder(ticket, outcome),
@@ -319,8 +321,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       const durable = await stateMachine.durablePosition();
       const upTo = durable.index - limits.trailingEntries;
       if (upTo - log.firstIndex >= limits.compactionThresholdEntries) {
-        await this.#parts.mode.beforeCut(upTo);
-        await log.truncatePrefix(upTo as LogIndex);
+        await log.truncatePrefix(await this.#parts.mode.beforeCut(upTo as LogIndex));
         this.#parts.mode.cut(log.base);
       }
     } catch (error) {

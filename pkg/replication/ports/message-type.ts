@@ -45,4 +45,8 @@ export const MessageType = {
   timeoutNowResponse: 43,
   caughtUp: 44,
   caughtUpResponse: 45,
+  order: 46,
+  orderResponse: 47,
+  /** The answer to a message that asks for none. */
+  taken: 48,
 } as const;

@@ -28,3 +28,4 @@ export type { RaftState } from "./core/state.js";
 export { createRaftCore, type RaftCore } from "./core/step.js";
 export type { PeerView, RaftView } from "./core/view.js";
 export type { RaftMessage } from "./messages.js";
+export { type OpenRaftParts, openRaft, type RaftSettings } from "./open-raft.js";

@@ -102,14 +102,16 @@ export interface Heartbeat {
 }
 
 /**
- * Wire: 4, with `round`, `at`, `verified` and `disk` under `x`. `verified`: up to here the log
- * equals the leader's, durable or not; it tells the leader what was lost on the way.
+ * Wire: 4, with `round`, `at`, `verified` and `disk` under `x`. `matchIndex` repeats the last
+ * acknowledgement, in case it was lost. `verified`: up to here the log equals the leader's, durable
+ * or not; it tells the leader which entries were lost on the way.
  */
 export interface HeartbeatResponse {
   readonly kind: "heartbeat_response";
   readonly term: Term;
   readonly round: number;
   readonly at: number;
+  readonly matchIndex: LogIndex;
   readonly verified: LogIndex;
   /** False: this follower lacks what it once acknowledged. */
   readonly intact: boolean;

@@ -1,4 +1,4 @@
-import { type Position, unreachable } from "../../base/index.js";
+import { type LogIndex, type Position, unreachable } from "../../base/index.js";
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
 import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
@@ -68,7 +68,10 @@ export class StandaloneMode implements Mode<StandaloneState, StandaloneInput, ne
     return { leaderAddr: null, peers: [], lagMs: 0 };
   }
 
-  async beforeCut(): Promise<void> {}
+  async beforeCut(upTo: LogIndex): Promise<LogIndex> {
+    return upTo;
+  }
+
   cut(): void {}
   async leaving(): Promise<void> {}
   async close(): Promise<void> {}

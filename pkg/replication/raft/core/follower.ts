@@ -137,6 +137,7 @@ export function onHeartbeat(turn: Turn, from: NodeId, message: Heartbeat): void 
     term: s.hard.term,
     round: message.round,
     at: message.at,
+    matchIndex: rules.acknowledged(s.verified, s.durable) as LogIndex,
     verified: s.verified,
     intact: !s.lost,
     disk: options.disk,

@@ -1,5 +1,5 @@
 import type { LogIndex, NodeId } from "../../../base/index.js";
-import { onRoundAnswered } from "../../progress/index.js";
+import { onAcknowledged, onRoundAnswered } from "../../progress/index.js";
 import type { HeartbeatResponse } from "../messages.js";
 import { advanceCommit } from "./commit.js";
 import { termAt } from "./log-terms.js";
@@ -106,11 +106,14 @@ export function onHeartbeatResponse(turn: Turn, from: NodeId, answer: HeartbeatR
   if (!answer.intact && !peer.lost) {
     note(turn, "member_wiped", `${from} lacks entries it acknowledged; it does not count`);
   }
+  const told = answer.matchIndex <= s.log.last ? answer.matchIndex : peer.progress.match;
+  const progress = onRoundAnswered(onAcknowledged(peer.progress, told), answer);
   setPeer(turn, from, {
     lost: peer.lost || !answer.intact,
     round: Math.max(peer.round, answer.round),
     askedAt: Math.max(peer.askedAt, answer.at),
-    progress: onRoundAnswered(peer.progress, answer),
+    progress,
   });
+  if (progress.match > peer.progress.match) advanceCommit(turn);
   if (answer.intact) replicateTo(turn, from);
 }

@@ -1,0 +1,377 @@
+import type { LogIndex, NodeId, Position } from "../../base/index.js";
+import type { Cancel, Clock, LogLevel, Timers } from "../../runtime/index.js";
+import type { Answer } from "../driver/driver.js";
+import type { Proposal } from "../driver/effects.js";
+import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
+import { ReplicationError } from "../errors.js";
+import { type LogStore, MessageType, type PeerMessage, type Transport } from "../ports/index.js";
+import type { PeerHealth, ReadLevel } from "../replicator.js";
+import type { RaftEffect, RaftInput } from "./core/effects.js";
+import { type ConfigEntry, decodeMembership, memberIds } from "./core/membership.js";
+import type { RaftState } from "./core/state.js";
+import type { RaftCore } from "./core/step.js";
+import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
+import { Forwarder } from "./forwarding.js";
+import { type MembersFile, neededFrom } from "./members-file.js";
+import { NOTES } from "./notes.js";
+import { RaftOrders } from "./orders.js";
+import { RaftPeers } from "./peers.js";
+import { RaftReads } from "./reads.js";
+import { RemoteWrites } from "./remote-writes.js";
+import type { RaftSnapshots, SnapshotsHost } from "./snapshots.js";
+import type { WireSender } from "./wire/index.js";
+
+type SharedKind = "persist" | "apply" | "answer" | "refuse" | "note";
+/** The effects that the shared driver does not know. */
+export type RaftOwnEffect = Exclude<RaftEffect, { readonly kind: SharedKind }>;
+type Of<Kind extends RaftOwnEffect["kind"]> = Extract<RaftOwnEffect, { kind: Kind }>;
+
+export interface RaftModeParts {
+  readonly core: RaftCore;
+  readonly own: WireSender;
+  readonly log: LogStore;
+  readonly transport: Transport;
+  readonly members: MembersFile;
+  readonly kept: readonly ConfigEntry[];
+  readonly openSnapshots: (host: SnapshotsHost) => Promise<RaftSnapshots>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly timing: RaftTiming;
+}
+
+/** All in milliseconds. */
+export interface RaftTiming {
+  /** One tick of the core. */
+  readonly tickMs: number;
+  /** A loop that stood still for longer drops its lease. */
+  readonly stallMs: number;
+  /** Longest wait for a peer's answer. */
+  readonly callTimeoutMs: number;
+  /** Longest that a write or read looks for a leader. */
+  readonly patienceMs: number;
+  /** Longest that a write whose fate is unknown is tried again. */
+  readonly retryMs: number;
+  /** Longest wait for a successor at shutdown. */
+  readonly handOverMs: number;
+}
+
+/** Snapshots are looked after this often, in milliseconds. */
+const SNAPSHOT_TICK_MS = 100;
+/** A link silent for longer counts as unhealthy, in ticks of the core. */
+const HEALTHY_SILENT_TICKS = 100;
+
+/** Raft bound to a node: ticks, peers, snapshots, and the ways of writes, reads and orders. */
+export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
+  readonly core: RaftCore;
+  readonly #parts: RaftModeParts;
+  readonly #peers: RaftPeers;
+  readonly #forwarder: Forwarder;
+  readonly #remote: RemoteWrites;
+  readonly #reads: RaftReads;
+  readonly #orders: RaftOrders;
+  #host: ModeHost<RaftState, RaftInput> | undefined;
+  #snapshots: RaftSnapshots | undefined;
+  #configs: readonly ConfigEntry[] | undefined;
+  /** What the members' file holds. */
+  #keptConfigs: readonly ConfigEntry[] | undefined;
+  #leader: NodeId | null = null;
+  #seenMs: number;
+  #snapshotTickMs: number;
+  #ticking: Cancel | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: RaftModeParts) {
+    const { clock, timers, timing, own } = parts;
+    this.core = parts.core;
+    this.#parts = parts;
+    this.#seenMs = clock.monotonicMs();
+    this.#snapshotTickMs = this.#seenMs;
+    this.#peers = new RaftPeers({
+      transport: parts.transport,
+      own,
+      timers,
+      callTimeoutMs: timing.callTimeoutMs,
+      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
+      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      onRequest: (from, message) => this.#onRequest(from, message),
+    });
+    this.#remote = new RemoteWrites((proposals) => this.#input({ kind: "propose", proposals }));
+    this.#forwarder = new Forwarder({
+      clock,
+      patienceMs: timing.patienceMs,
+      retryMs: timing.retryMs,
+      self: own.id,
+      leader: () => this.#leader,
+      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      forward: async (leader, payloads) =>
+        answersOf(await this.#call(leader, forwardMessage(payloads), timing.retryMs)),
+      answer: (answers) => this.#bound().answer(answers),
+    });
+    this.#reads = new RaftReads({
+      clock,
+      patienceMs: timing.patienceMs,
+      leader: () => this.#leader,
+      self: own.id,
+      ask: (ticket, level) => this.#input({ kind: "read", ticket, level }),
+      settle: (ticket, outcome) => this.#bound().settleRead(ticket, outcome),
+    });
+    this.#orders = new RaftOrders({
+      self: own.id,
+      leader: () => this.#leader,
+      input: (input) => this.#input(input),
+      forward: (leader, message) => this.#call(leader, message, timing.retryMs),
+      settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
+    });
+  }
+
+  bind(host: ModeHost<RaftState, RaftInput>): void {
+    this.#host = host;
+  }
+
+  recovered(applied: Position): RaftInput {
+    const { log, kept } = this.#parts;
+    const { terms, configs } = log.outline();
+    const inLog = configs.map((index) => configAt(log, index));
+    const { base } = log;
+    const before = kept.filter(({ index }) => index <= base.index).slice(-1);
+    return {
+      kind: "recovered",
+      hard: log.hardState,
+      base,
+      last: log.last,
+      applied,
+      terms,
+      configs: [...before, ...inLog],
+    };
+  }
+
+  async started(): Promise<void> {
+    const host = this.#bound();
+    this.#snapshots = await this.#parts.openSnapshots({
+      input: (input) => this.#input(input),
+      term: () => host.state().hard.term,
+      applied: () => host.applied(),
+      configs: () => host.state().configs,
+      connection: (id) => this.#peers.connection(id),
+      restored: (position) => host.restored(position),
+      exclusively: (body) => host.exclusively(body),
+      fail: (error) => host.fail(error),
+    });
+    await this.#peers.listen();
+    this.#seenMs = this.#parts.clock.monotonicMs();
+    this.#follow();
+    this.#snapshots.start();
+    this.#tickSoon();
+  }
+
+  carryOut(effect: RaftOwnEffect): void {
+    switch (effect.kind) {
+      case "send":
+        this.#peers.send(effect.to, effect.body);
+        return;
+      case "send_entries":
+        this.#sendEntries(effect);
+        return;
+      case "send_snapshot":
+        void this.#snapshots?.send(effect.to, effect.term);
+        return;
+      case "install":
+        void this.#snapshots?.install(effect.position, effect.config, effect.keepTail);
+        return;
+      case "discard_snapshot":
+        this.#snapshots?.discard(effect.position);
+        return;
+      case "read_ready":
+        this.#reads.ready(effect.ticket, effect.index, this.#bound().view().term);
+        return;
+      default:
+        this.#orders.done(effect.ticket, effect.index, effect.term);
+    }
+  }
+
+  propose(proposals: readonly Proposal[]): void {
+    this.#forwarder.submit(proposals);
+  }
+
+  answered(answers: readonly Answer[]): readonly Answer[] {
+    const writes = this.#remote.answered(answers).filter((answer) => {
+      if (!("refused" in answer)) return true;
+      return !(
+        this.#reads.refused(answer.ticket, answer.refused) ||
+        this.#orders.refused(answer.ticket, answer.refused)
+      );
+    });
+    return this.#forwarder.answered(writes);
+  }
+
+  read(ticket: number, level: ReadLevel): void {
+    if (level === "ONE" || level === "LOCAL_ONE") {
+      this.#bound().settleRead(ticket, this.#bound().applied());
+    } else this.#reads.begin(ticket, level);
+  }
+
+  order(ticket: number, order: Order): void {
+    this.#orders.begin(ticket, order);
+  }
+
+  describe(note: string): { readonly level: LogLevel; readonly text: string } {
+    return NOTES[note] ?? { level: "info", text: `[raft] ${note}` };
+  }
+
+  health(): ModeHealth {
+    const view = this.core.view(this.#bound().state());
+    const { tickMs } = this.#parts.timing;
+    const leader = view.leaderId;
+    const peers = memberIds(view.membership)
+      .filter((id) => id !== this.#parts.own.id)
+      .map((id): PeerHealth => {
+        const seen = view.peers.find((peer) => peer.id === id);
+        const connected = this.#peers.isConnected(id);
+        return {
+          id,
+          address: this.#peers.addressOf(id) ?? "",
+          healthy: seen === undefined ? connected : seen.silentTicks < HEALTHY_SILENT_TICKS,
+          lag: seen === undefined ? 0 : view.lastIndex - seen.match,
+          state: seen?.phase ?? (connected ? "connected" : "unreachable"),
+          lastContactMs: seen === undefined ? 0 : seen.silentTicks * tickMs,
+        };
+      });
+    const address = leader === this.#parts.own.id ? this.#parts.own.address : undefined;
+    return {
+      leaderAddr: leader === null ? null : (address ?? this.#peers.addressOf(leader) ?? null),
+      peers,
+      lagMs: 0,
+    };
+  }
+
+  async beforeCut(upTo: LogIndex): Promise<LogIndex> {
+    const { configs } = this.#bound().state();
+    if (configs !== this.#keptConfigs) {
+      const needed = neededFrom(configs, this.#parts.log.base.index);
+      await this.#parts.members.write({ configs: needed, installing: null });
+      this.#keptConfigs = configs;
+    }
+    return Math.min(upTo, this.#snapshots?.neededAfter() ?? upTo) as LogIndex;
+  }
+
+  cut(base: Position): void {
+    this.#input({ kind: "compacted", base });
+  }
+
+  /** The core handed over when it was told to stop; its successor needs a moment to be heard. */
+  async leaving(): Promise<void> {
+    this.#forwarder.close();
+    const { clock, timing, timers } = this.#parts;
+    const untilMs = clock.monotonicMs() + timing.handOverMs;
+    const leads = () => this.#bound().state().role === "leader";
+    while (leads() && this.#isCluster() && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((done) => void timers.after(timing.tickMs, done));
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#ticking?.();
+    this.#peers.close();
+    await this.#parts.transport.close();
+    await this.#snapshots?.close();
+  }
+
+  #isCluster(): boolean {
+    return this.core.view(this.#bound().state()).membership.voters.length > 1;
+  }
+
+  #bound(): ModeHost<RaftState, RaftInput> {
+    if (this.#host === undefined) throw new ReplicationError("NO_LEADER", "the node is starting");
+    return this.#host;
+  }
+
+  /** FC-060: a loop that stood still knows nothing of what happened meanwhile, its lease included. */
+  #input(input: RaftInput): void {
+    if (this.#closing !== undefined) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const stalled = nowMs - this.#seenMs > this.#parts.timing.stallMs;
+    this.#seenMs = nowMs;
+    const host = this.#bound();
+    if (stalled) host.input({ kind: "stalled" });
+    host.input(input);
+    this.#follow();
+  }
+
+  /** What other parts must know of the core's new state. */
+  #follow(): void {
+    const state = this.#bound().state();
+    if (state.configs !== this.#configs) {
+      this.#configs = state.configs;
+      const members = this.core.view(state).membership;
+      this.#peers.setMembers([...members.voters, ...members.outgoing, ...members.learners]);
+    }
+    if (state.leader === this.#leader) return;
+    this.#leader = state.leader;
+    this.#forwarder.retry();
+    this.#reads.retry();
+  }
+
+  #tickSoon(): void {
+    const { timers, timing, clock } = this.#parts;
+    this.#ticking = timers.after(timing.tickMs, () => {
+      this.#input({ kind: "tick" });
+      this.#forwarder.retry();
+      this.#reads.retry();
+      const nowMs = clock.monotonicMs();
+      if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
+        this.#snapshotTickMs = nowMs;
+        this.#snapshots?.tick();
+      }
+      if (this.#closing === undefined) this.#tickSoon();
+    });
+  }
+
+  #sendEntries(effect: Of<"send_entries">): void {
+    const { to, term, prevIndex, prevTerm, from, upTo, bytesMax, commit } = effect;
+    const { log } = this.#parts;
+    const sent = { kind: "sent" as const, to, term };
+    if (from < log.firstIndex) {
+      const nothing = { upTo: (from - 1) as LogIndex, bytes: 0 };
+      this.#bound().input({ ...sent, ...nothing, compacted: true });
+      return;
+    }
+    const entries = log.read(from, upTo, bytesMax);
+    const last = entries.at(-1)?.index ?? ((from - 1) as LogIndex);
+    const bytes = entries.reduce((sum, { payload }) => sum + payload.length, 0);
+    this.#peers.send(to, { kind: "append", term, prevIndex, prevTerm, entries, commit });
+    this.#bound().input({ ...sent, upTo: last, bytes, compacted: false });
+  }
+
+  async #onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
+    if (message.type === MessageType.installSnapshot && this.#snapshots !== undefined) {
+      return this.#snapshots.handle(from, message);
+    }
+    if (message.type === MessageType.forward) {
+      return answersMessage(await this.#remote.take(forwardedPayloads(message.payload)));
+    }
+    if (message.type === MessageType.order) return this.#orders.answer(message);
+    throw new ReplicationError("INVALID", `raft knows no message of type ${message.type}`);
+  }
+
+  #call(to: NodeId, message: PeerMessage, timeoutMs: number): Promise<PeerMessage> {
+    const connection = this.#peers.connection(to);
+    if (connection === undefined) {
+      return Promise.reject(new ReplicationError("NO_LEADER", `the address of ${to} is not known`));
+    }
+    return connection.call(message, { timeoutMs, priority: "normal" });
+  }
+}
+
+function configAt(log: LogStore, index: LogIndex): ConfigEntry {
+  const [entry] = log.read(index, index, 1);
+  const membership = entry === undefined ? undefined : decodeMembership(entry.payload);
+  if (membership === undefined) {
+    throw new ReplicationError("STORAGE_FAILED", `entry ${index} of the log is not a membership`);
+  }
+  return { index, membership };
+}

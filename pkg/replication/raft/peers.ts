@@ -1,0 +1,208 @@
+import type { NodeId } from "../../base/index.js";
+import type { Cancel, Timers } from "../../runtime/index.js";
+import { ReplicationError } from "../errors.js";
+import {
+  MessageType,
+  type PeerConnection,
+  type PeerMessage,
+  type Transport,
+} from "../ports/index.js";
+import type { RaftMessage } from "./messages.js";
+import { isRaftType, toPeerMessage, toRaftMessage, type WireSender } from "./wire/index.js";
+
+export interface PeersParts {
+  readonly transport: Transport;
+  readonly own: WireSender;
+  readonly timers: Timers;
+  /** Longest wait for the answer to one message, in milliseconds. */
+  readonly callTimeoutMs: number;
+  onMessage(from: NodeId, body: RaftMessage): void;
+  onUnreachable(peer: NodeId): void;
+  /** Messages that are not raft's own. */
+  onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage>;
+}
+
+/** Questions of one peer that have no answer yet; one more drops the oldest. */
+const OPEN_QUESTIONS_MAX = 4_096;
+
+type AnswerKind =
+  | "vote_response"
+  | "append_response"
+  | "heartbeat_response"
+  | "read_index_response";
+
+const ANSWER_TO: Readonly<Partial<Record<RaftMessage["kind"], AnswerKind>>> = {
+  vote_request: "vote_response",
+  append: "append_response",
+  heartbeat: "heartbeat_response",
+  read_index: "read_index_response",
+};
+const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
+
+const TAKEN: PeerMessage = { type: MessageType.taken, payload: null };
+
+interface Question {
+  readonly answer: (message: PeerMessage) => void;
+  readonly giveUp: (error: Error) => void;
+  readonly cancel: Cancel;
+}
+
+/**
+ * Raft's messages over the transport's calls. A question is a call; what the core says to it, when
+ * its disk has it, is the answer to the oldest open question of that kind, and a call of its own
+ * when none is open. Which of them it answers does not matter: every message says all it means.
+ */
+export class RaftPeers {
+  readonly #parts: PeersParts;
+  readonly #connections = new Map<NodeId, PeerConnection>();
+  readonly #addresses = new Map<NodeId, string>();
+  readonly #open = new Map<string, Question[]>();
+  #closed = false;
+
+  constructor(parts: PeersParts) {
+    this.#parts = parts;
+  }
+
+  async listen(): Promise<void> {
+    await this.#parts.transport.listen((from, message) => this.#onRequest(from, message));
+  }
+
+  /** Links to members that are gone are closed; new ones are dialled at once. */
+  setMembers(members: readonly { readonly id: NodeId; readonly address: string }[]): void {
+    const wanted = new Map(members.map(({ id, address }) => [id, address]));
+    wanted.delete(this.#parts.own.id);
+    for (const [id, connection] of this.#connections) {
+      if (wanted.get(id) === connection.address) continue;
+      this.#connections.delete(id);
+      void connection.close();
+    }
+    for (const [id, address] of wanted) {
+      this.#addresses.set(id, address);
+      if (!this.#connections.has(id)) this.connection(id);
+    }
+  }
+
+  addressOf(id: NodeId): string | undefined {
+    return this.#addresses.get(id);
+  }
+
+  isConnected(id: NodeId): boolean {
+    return this.#connections.get(id)?.isConnected() ?? false;
+  }
+
+  connection(id: NodeId): PeerConnection | undefined {
+    const known = this.#connections.get(id);
+    const address = this.#addresses.get(id);
+    if (known !== undefined || address === undefined || this.#closed) return known;
+    const made = this.#parts.transport.connect({ id, address });
+    this.#connections.set(id, made);
+    return made;
+  }
+
+  send(to: NodeId, body: RaftMessage): void {
+    const message = toPeerMessage(body, this.#parts.own);
+    const question = ANSWERS.has(body.kind) ? this.#take(to, body.kind) : undefined;
+    if (question !== undefined) {
+      question.answer(message);
+      return;
+    }
+    const connection = this.connection(to);
+    if (connection === undefined) {
+      this.#parts.onUnreachable(to);
+      return;
+    }
+    void this.#ask(to, connection, message, body.kind);
+  }
+
+  /** Open questions end; the transport is closed by its owner. */
+  close(): void {
+    this.#closed = true;
+    const gone = new ReplicationError("SHUTTING_DOWN", "this node is stopping");
+    for (const questions of this.#open.values()) {
+      for (const question of questions.splice(0)) {
+        question.cancel();
+        question.giveUp(gone);
+      }
+    }
+  }
+
+  async #ask(
+    to: NodeId,
+    connection: PeerConnection,
+    message: PeerMessage,
+    kind: RaftMessage["kind"],
+  ): Promise<void> {
+    const options = {
+      timeoutMs: this.#parts.callTimeoutMs,
+      priority: kind === "append" ? ("normal" as const) : ("urgent" as const),
+    };
+    let answer: PeerMessage;
+    try {
+      answer = await connection.call(message, options);
+    } catch {
+      if (!this.#closed) this.#parts.onUnreachable(to);
+      return;
+    }
+    if (!this.#closed && isRaftType(answer.type)) this.#receive(to, answer);
+  }
+
+  #receive(from: NodeId, message: PeerMessage): RaftMessage | ReplicationError {
+    try {
+      const body = toRaftMessage(from, message);
+      this.#parts.onMessage(from, body);
+      return body;
+    } catch (error) {
+      if (error instanceof ReplicationError) return error;
+      throw error;
+    }
+  }
+
+  #onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
+    if (this.#closed) {
+      return Promise.reject(new ReplicationError("SHUTTING_DOWN", "this node is stopping"));
+    }
+    if (!isRaftType(message.type)) return this.#parts.onRequest(from, message);
+    let body: RaftMessage;
+    try {
+      body = toRaftMessage(from, message);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const kind = ANSWER_TO[body.kind];
+    const answered = kind === undefined ? Promise.resolve(TAKEN) : this.#enter(from, kind);
+    this.#parts.onMessage(from, body);
+    return answered;
+  }
+
+  #enter(from: NodeId, kind: AnswerKind): Promise<PeerMessage> {
+    return new Promise((answer, giveUp) => {
+      const questions = this.#questions(from, kind);
+      const drop = () => {
+        const at = questions.indexOf(question);
+        if (at >= 0) questions.splice(at, 1);
+        giveUp(new ReplicationError("NO_LEADER", "the question had no answer"));
+      };
+      const cancel = this.#parts.timers.after(this.#parts.callTimeoutMs, drop);
+      const question = { answer, giveUp, cancel };
+      questions.push(question);
+      if (questions.length > OPEN_QUESTIONS_MAX) {
+        this.#take(from, kind)?.giveUp(new ReplicationError("OVERLOADED", "too many questions"));
+      }
+    });
+  }
+
+  #questions(from: NodeId, kind: string): Question[] {
+    const key = `${kind} ${from}`;
+    const known = this.#open.get(key);
+    if (known !== undefined) return known;
+    const made: Question[] = [];
+    this.#open.set(key, made);
+    return made;
+  }
+
+  #take(to: NodeId, kind: string): Question | undefined {
+    const question = this.#open.get(`${kind} ${to}`)?.shift();
+    question?.cancel();
+    return question;
+  }
+}

@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import { parseNodeId } from "../base/index.js";
+import type { Config } from "../config/index.js";
+import { formatHostPort } from "../config/index.js";
+import { ReplicationError } from "../replication/index.js";
+import type { RaftSettings } from "../replication/raft/index.js";
+import type { Address, TlsOptions } from "../runtime/index.js";
+import { logFolder } from "./data-layout.js";
+import type { StoredIdentity } from "./node-identity.js";
+
+/** The cluster port and how peers prove who they are. */
+export interface ClusterPort {
+  readonly listen: Address;
+  readonly secret: Uint8Array | undefined;
+  readonly tls: TlsOptions | undefined;
+  readonly insecure: boolean;
+}
+
+/** All that a node's thread needs to build its node; plain data, so that it can be another thread. */
+export interface NodeSetup {
+  readonly identity: StoredIdentity;
+  /** Folder of the log and of what else the mode keeps. */
+  readonly directory: string;
+  readonly logDirectory: string;
+  /** Missing: one node alone. */
+  readonly raft?: { readonly settings: RaftSettings; readonly port: ClusterPort } | undefined;
+}
+
+/** @throws ReplicationError `INVALID` for files of the configuration that cannot be read */
+export function toNodeSetup(config: Config, identity: StoredIdentity): NodeSetup {
+  const directory = config.cluster.dataDir;
+  const common = { identity, directory, logDirectory: logFolder({ replicationDir: directory }) };
+  if (config.mode === "standalone") return common;
+  return { ...common, raft: { settings: raftSettings(config, identity), port: toPort(config) } };
+}
+
+function raftSettings({ raft, cluster, logKeeping }: Config, identity: StoredIdentity) {
+  const address = formatHostPort(cluster.advertise);
+  const others = raft.peers.filter((peer) => peer.id !== identity.nodeId);
+  const founders = [
+    { id: identity.nodeId, address },
+    ...others.map((peer) => {
+      const id = parseNodeId(peer.id);
+      if (id !== undefined) return { id, address: formatHostPort(peer) };
+      throw new ReplicationError("INVALID", `${peer.id} is not a node id`, {
+        field: "NORNICDB_CLUSTER_RAFT_PEERS",
+      });
+    }),
+  ];
+  return {
+    bootstrap: raft.bootstrap,
+    founders,
+    address,
+    electionTimeoutMs: raft.electionTimeoutMs,
+    heartbeatMs: raft.heartbeatMs,
+    leaderLeaseMs: raft.leaderLeaseMs,
+    inflightMessagesMax: raft.maxInflight,
+    retryMs: logKeeping.commitTimeoutMs,
+  };
+}
+
+function toPort({ cluster, tls }: Config): ClusterPort {
+  const { bind, secret, secretFile, insecure } = cluster;
+  const text =
+    secretFile === null
+      ? secret?.reveal()
+      : read(secretFile, "NORNICDB_CLUSTER_SECRET_FILE").trim();
+  const proven = text !== undefined || tls.enabled;
+  return {
+    listen: bind,
+    secret: text === undefined ? undefined : new Uint8Array(Buffer.from(text, "utf8")),
+    tls: tls.enabled ? toTls(tls) : undefined,
+    // The configuration has refused an unproven port that others can reach.
+    insecure: insecure || !proven,
+  };
+}
+
+function toTls(tls: Config["tls"]): TlsOptions {
+  return {
+    certificate: read(tls.certFile ?? "", "NORNICDB_CLUSTER_TLS_CERT_FILE"),
+    key: read(tls.keyFile ?? "", "NORNICDB_CLUSTER_TLS_KEY_FILE"),
+    authority: tls.caFile === null ? "" : read(tls.caFile, "NORNICDB_CLUSTER_TLS_CA_FILE"),
+    verifyPeer: tls.verifyClient && !tls.insecureSkipVerify,
+    serverName: tls.serverName ?? undefined,
+    minVersion: tls.minVersion === "1.3" ? "TLSv1.3" : "TLSv1.2",
+    cipherSuites: tls.cipherSuites.length === 0 ? undefined : tls.cipherSuites.join(":"),
+  };
+}
+
+function read(path: string, field: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ReplicationError(
+      "INVALID",
+      `${field} cannot be read: ${reason}`,
+      { field },
+      { cause },
+    );
+  }
+}
