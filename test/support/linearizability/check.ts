@@ -1,30 +1,33 @@
-import { type Explanation, explain } from "./explain.js";
+import { type Explanation, explain, type Judge } from "./explain.js";
 import { type Operation, validateOperation } from "./operation.js";
 import { toProblem } from "./problem.js";
 import { Search, type SearchResult } from "./search.js";
 
 export interface CheckLimits {
-  /** Operations tried against a state, for one key. */
+  /** Looks at operations under way, for one key: this bounds the time. */
   readonly stepsPerKeyMax: number;
   /** The same for the whole history; keys that are left when it is reached are undecided. */
   readonly stepsMax: number;
   /** Configurations remembered as leading nowhere, for one key: this bounds the memory. */
   readonly deadEndsPerKeyMax: number;
-  /**
-   * Steps and operations read for one explanation; a twentieth of it for the steps of each search.
-   */
+  /** The same for the searches of one explanation together. */
   readonly explanationStepsMax: number;
   /** Violated keys that are explained; the others are only named. */
   readonly explainedKeysMax: number;
 }
 
 export const CHECK_LIMITS: CheckLimits = {
-  stepsPerKeyMax: 3_000_000,
-  stepsMax: 60_000_000,
+  stepsPerKeyMax: 60_000_000,
+  stepsMax: 600_000_000,
   deadEndsPerKeyMax: 200_000,
-  explanationStepsMax: 1_000_000,
+  explanationStepsMax: 100_000_000,
   explainedKeysMax: 5,
 };
+
+/** No search of an explanation may use up more than this part of its limit. */
+const SEARCHES_MIN = 20;
+/** What preparing one operation for a search costs, in steps. */
+const PREPARING_STEPS = 50;
 
 /** `undecided` is not `linearizable`: a limit was reached first. */
 export type Verdict = "linearizable" | "violation" | "undecided";
@@ -36,7 +39,7 @@ export interface CheckReport {
   readonly violated: readonly string[];
   readonly undecided: readonly string[];
   readonly explanations: readonly Explanation[];
-  /** Operations tried against a state, explanations not counted. */
+  /** Looks at operations under way, explanations not counted. */
   readonly steps: number;
   /** For people: the verdict and every explanation. */
   readonly text: string;
@@ -66,7 +69,7 @@ export function checkLinearizability(
     if (result.answer === "violation") violated.push(key);
   }
   for (const key of violated.slice(0, bounds.explainedKeysMax)) {
-    explanations.push(explainWithin(byKey.get(key) ?? [], bounds));
+    explanations.push(explain(byKey.get(key) ?? [], new BoundedJudge(bounds)));
   }
   const facts = { keys: byKey.size, operations: history.length, violated, undecided, explanations };
   const verdict = verdictOf(violated, undecided);
@@ -83,14 +86,31 @@ function search(
 }
 
 /** A search past its limit counts as "not violated": the explanation is then merely less small. */
-function explainWithin(operations: readonly Operation[], bounds: CheckLimits): Explanation {
-  let stepsLeft = bounds.explanationStepsMax;
-  return explain(operations, (part) => {
-    if (stepsLeft <= 0) return false;
-    const result = search(part, Math.min(stepsLeft, bounds.explanationStepsMax / 20), bounds);
-    stepsLeft -= result.steps + part.length;
+class BoundedJudge implements Judge {
+  readonly #bounds: CheckLimits;
+  #stepsLeft: number;
+  #wasCutShort = false;
+
+  constructor(bounds: CheckLimits) {
+    this.#bounds = bounds;
+    this.#stepsLeft = bounds.explanationStepsMax;
+  }
+
+  get isSpent(): boolean {
+    return this.#stepsLeft <= 0;
+  }
+
+  get wasCutShort(): boolean {
+    return this.#wasCutShort || this.isSpent;
+  }
+
+  isViolated(operations: readonly Operation[]): boolean {
+    const stepsMax = this.#bounds.explanationStepsMax / SEARCHES_MIN;
+    const result = search(operations, stepsMax, this.#bounds);
+    this.#stepsLeft -= result.steps + operations.length * PREPARING_STEPS;
+    this.#wasCutShort ||= result.answer === "undecided";
     return result.answer === "violation";
-  });
+  }
 }
 
 function groupByKey(history: readonly Operation[]): Map<string, Operation[]> {

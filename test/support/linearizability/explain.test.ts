@@ -47,7 +47,7 @@ describe("explanations", () => {
         'key "k7" is not linearizable: no order explains its first 4 of 6 operations',
         '  first answer that has no place: c2 read → "a"',
         "  these 3 contradict each other, whatever else happened or not:",
-        '    [ 1,  2] c1 write "a" → done at version 1',
+        '    [ 3,  4] c2 read → "a"',
         '    [ 5,  6] c1 write "b" → done at version 2',
         '    [10, 11] c2 read → "a"',
       ].join("\n"),
@@ -94,6 +94,17 @@ describe("explanations", () => {
       expect(explained(history)?.text).toContain(line);
     },
   );
+
+  it("LN-11 a limit makes the explanation larger, and it says so", () => {
+    const writes = Array.from({ length: 20 }, (_, i) => wrote(10 * i + 1, `v${i}`, i + 1));
+    const history = [...writes, found(300, "v3")];
+    const small = explained(history);
+    expect([small?.core.length, small?.isSmallest]).toEqual([3, true]);
+    const [large] = checkLinearizability(history, { explanationStepsMax: 1 }).explanations;
+    expect([large?.core.length, large?.isSmallest]).toEqual([21, false]);
+    expect(large?.text).toContain("these 21 contradict each other");
+    expect(large?.text).toContain("(fewer may do: a limit was reached)");
+  });
 
   it("LN-10 LN-11 prefix and core of random violations are as small as they can be", () => {
     let violations = 0;

@@ -12,27 +12,34 @@ export interface Explanation {
    * other operation free to happen or not, has an order. By invocation.
    */
   readonly core: readonly Operation[];
+  /** False when a limit was reached: prefix and core are right, but smaller ones may do. */
+  readonly isSmallest: boolean;
   readonly text: string;
 }
 
-/**
- * @param operations - one key's, for which `isViolated` is true
- * @param isViolated - whether such operations certainly have no order
- */
-export function explain(
-  operations: readonly Operation[],
-  isViolated: (operations: readonly Operation[]) => boolean,
-): Explanation {
-  const { prefix, last } = smallestPrefix(operations, isViolated);
-  const core = smallestCore(prefix, isViolated).sort((a, b) => a.invokedAt - b.invokedAt);
-  const facts = { key: last.key, prefixOperations: prefix.length, last, core };
+/** Answers questions about one key's operations, as long as it may. */
+export interface Judge {
+  /** Whether they certainly have no order; false also where a limit left it open. */
+  isViolated(operations: readonly Operation[]): boolean;
+  /** No more questions. */
+  readonly isSpent: boolean;
+  /** A question was left open, or may have been. */
+  readonly wasCutShort: boolean;
+}
+
+/** @param operations - one key's, known to have no order */
+export function explain(operations: readonly Operation[], judge: Judge): Explanation {
+  const { prefix, last } = smallestPrefix(operations, judge);
+  const core = smallestCore(prefix, judge).sort((a, b) => a.invokedAt - b.invokedAt);
+  const isSmallest = !judge.wasCutShort;
+  const facts = { key: last.key, prefixOperations: prefix.length, last, core, isSmallest };
   return { ...facts, text: textOf(facts, operations) };
 }
 
 /** Prefixes of what has an order have one, too, so halving finds the first that has none. */
 function smallestPrefix(
   operations: readonly Operation[],
-  isViolated: (operations: readonly Operation[]) => boolean,
+  judge: Judge,
 ): { readonly prefix: readonly Operation[]; readonly last: Operation } {
   const returns = operations
     .filter(isCertain)
@@ -41,7 +48,7 @@ function smallestPrefix(
   let high = returns.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (isViolated(until(operations, returns[middle]!.returnedAt))) high = middle;
+    if (judge.isViolated(until(operations, returns[middle]!.returnedAt))) high = middle;
     else low = middle + 1;
   }
   const last = returns[low]!;
@@ -76,20 +83,21 @@ function isCertain({ outcome }: Operation): boolean {
   return outcome.kind !== "unknown" && outcome.kind !== "refused" && outcome.kind !== "failed";
 }
 
-/** Takes answers away, in ever smaller groups, as long as what stays is still contradictory. */
-function smallestCore(
-  prefix: readonly Operation[],
-  isViolated: (operations: readonly Operation[]) => boolean,
-): Operation[] {
-  let core = prefix.filter(isCertain);
+/**
+ * Takes answers away, in ever smaller groups, as long as what stays is still contradictory. Early
+ * ones go first: what contradicts the end of the prefix is mostly near it.
+ */
+function smallestCore(prefix: readonly Operation[], judge: Judge): Operation[] {
+  let core = prefix.filter(isCertain).sort((a, b) => a.returnedAt - b.returnedAt);
   for (let size = core.length >> 1; size >= 1; size >>= 1) {
-    for (let at = core.length - size; at > -size; at -= size) {
-      const from = Math.max(at, 0);
-      const kept = new Set([...core.slice(0, from), ...core.slice(at + size)]);
+    for (let at = 0; at < core.length && !judge.isSpent; ) {
+      const rest = [...core.slice(0, at), ...core.slice(at + size)];
+      const kept = new Set(rest);
       const weaker = prefix.flatMap((operation) =>
         !isCertain(operation) || kept.has(operation) ? [operation] : released(operation),
       );
-      if (isViolated(weaker)) core = [...kept];
+      if (judge.isViolated(weaker)) core = rest;
+      else at += size;
     }
   }
   return core;
@@ -98,7 +106,7 @@ function smallestCore(
 const CORE_LINES_MAX = 40;
 
 function textOf(facts: Omit<Explanation, "text">, all: readonly Operation[]): string {
-  const { key, prefixOperations, last, core } = facts;
+  const { key, prefixOperations, last, core, isSmallest } = facts;
   const width = `${Math.max(...core.map(({ returnedAt }) => returnedAt))}`.length;
   const hint = hintFor(last, all);
   const more = core.length - CORE_LINES_MAX;
@@ -106,7 +114,7 @@ function textOf(facts: Omit<Explanation, "text">, all: readonly Operation[]): st
     `key "${key}" is not linearizable: no order explains its first ${prefixOperations} of ${all.length} operations`,
     `  first answer that has no place: ${describe(last)}`,
     ...(hint === undefined ? [] : [`  because ${hint}`]),
-    `  these ${core.length} contradict each other, whatever else happened or not:`,
+    `  these ${core.length} contradict each other, whatever else happened or not${isSmallest ? "" : " (fewer may do: a limit was reached)"}:`,
     ...core.slice(0, CORE_LINES_MAX).map((operation) => {
       const from = `${operation.invokedAt}`.padStart(width);
       const to = `${operation.returnedAt}`.padStart(width);

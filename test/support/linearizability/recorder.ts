@@ -40,7 +40,8 @@ export interface Pending<Call extends Operation> {
 /**
  * Takes down what clients ask and learn. Start an operation just before its request is sent, end it
  * just after its answer was read; a request that is retried under the same request id stays one
- * operation. A client whose operation ended `unknown` goes on under another name or waits: that the
+ * operation. The version of a change is the log index of its receipt, unless the result says
+ * `unchanged`: then leave it out. A client whose operation ended `unknown` goes on under another name or waits: that the
  * old request may still be under way is taken care of.
  */
 export class HistoryRecorder {

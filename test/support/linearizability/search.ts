@@ -4,7 +4,7 @@ import type { Problem } from "./problem.js";
 import { INITIAL_STATE, type RegisterState, step } from "./register.js";
 
 export interface SearchLimits {
-  /** Operations tried against a state. */
+  /** Looks at operations under way. */
   readonly stepsMax: number;
   /** Configurations remembered as leading nowhere. */
   readonly deadEndsMax: number;
@@ -128,7 +128,7 @@ export class Search {
     const { operations } = this.#problem;
     const { needValue, negated } = operations[waiting]!;
     if (needValue === NONE || negated || needValue === this.#state.value) return false;
-    for (let i = this.#next[this.#ring]!; i !== this.#ring; i = this.#next[i]!) {
+    for (let i = this.#first(); i !== this.#ring; i = this.#after(i)) {
       if (operations[i]!.sets === needValue) return false;
     }
     return true;
@@ -141,7 +141,6 @@ export class Search {
     for (;;) {
       const candidate = this.#nextCandidate(choice);
       if (candidate === NONE) return false;
-      this.#steps += 1;
       const after = this.#tryStep(candidate);
       if (after === undefined) continue;
       this.#place(candidate);
@@ -160,7 +159,7 @@ export class Search {
     }
     const wanted = operations[waiting]!.negated ? NONE : operations[waiting]!.needValue;
     while (choice.pass < 4) {
-      choice.cursor = this.#next[choice.cursor]!;
+      choice.cursor = this.#after(choice.cursor);
       const candidate = choice.cursor;
       if (candidate === this.#ring) {
         choice.pass = (choice.pass + 1) as Pass;
@@ -224,6 +223,7 @@ export class Search {
     const { lastInvoke } = blocks[at]!;
     for (let i = blockFrom[this.#position]!; i < blocks.length; i += 1) {
       const other = blocks[i]!;
+      this.#steps += 1;
       if (other.firstReturn >= lastInvoke) return false;
       if (i !== at && this.#placed[other.producer] === 0) return true;
     }
@@ -236,9 +236,19 @@ export class Search {
 
   #placeAllThatFit(): void {
     const { operations } = this.#problem;
-    for (let i = this.#next[this.#ring]!; i !== this.#ring; i = this.#next[i]!) {
+    for (let i = this.#first(); i !== this.#ring; i = this.#after(i)) {
       if (this.#fitsAsItIs(operations[i]!)) this.#place(i);
     }
+  }
+
+  #first(): number {
+    return this.#after(this.#ring);
+  }
+
+  /** Every look at an operation is counted, so that limits bound the time. */
+  #after(index: number): number {
+    this.#steps += 1;
+    return this.#next[index]!;
   }
 
   #append(index: number): void {
@@ -291,7 +301,10 @@ export class Search {
     const known = this.#deadEnds.get(this.#configuration());
     if (known === undefined) return false;
     const spare = this.#spareOptional();
-    return known.some((more) => includesAll(more, spare));
+    return known.some((more) => {
+      this.#steps += more.length;
+      return includesAll(more, spare);
+    });
   }
 
   #rememberDeadEnd(choice: Choice): void {
@@ -312,7 +325,7 @@ export class Search {
     const { value, version, exact, not } = this.#state;
     const flags = (exact ? 1 : 0) + (this.#isIdle ? 2 : 0);
     let text = `${this.#position},${value},${version},${flags},${not.join(";")}:`;
-    for (let i = this.#next[this.#ring]!; i !== this.#ring; i = this.#next[i]!) {
+    for (let i = this.#first(); i !== this.#ring; i = this.#after(i)) {
       if (!operations[i]!.optional) text += `${i},`;
     }
     return text;
@@ -322,7 +335,7 @@ export class Search {
   #spareOptional(): number[] {
     const { operations } = this.#problem;
     const spare: number[] = [];
-    for (let i = this.#next[this.#ring]!; i !== this.#ring; i = this.#next[i]!) {
+    for (let i = this.#first(); i !== this.#ring; i = this.#after(i)) {
       if (operations[i]!.optional) spare.push(i);
     }
     return spare;
