@@ -85,9 +85,11 @@ export function onAcknowledged(progress: Progress, match: LogIndex): Progress {
       inflightBytes: inflight.reduce((sum, message) => sum + message.bytes, 0),
     };
   }
-  const next = Math.max(progress.next, match + 1) as LogIndex;
-  if (progress.phase === "snapshot" && match + 1 < progress.next) return { ...progress, match };
-  return { ...toProbe({ ...progress, match }), phase: "replicate", next };
+  const known = { ...progress, match };
+  if (progress.phase === "snapshot") {
+    return match + 1 < progress.next ? known : { ...toProbe(known), phase: "replicate" };
+  }
+  return match === progress.match && match === 0 ? progress : { ...toProbe(known), phase: "replicate" };
 }
 
 /**

@@ -57,9 +57,9 @@ export function toPeerMessage(body: RaftMessage, sender: WireSender): PeerMessag
     case "append_response":
       return appendResponse(body, sender);
     case "heartbeat_response": {
-      const { round, at, verified, disk, intact } = body;
+      const { round, at, matchIndex, verified, disk, intact } = body;
       const x = { round, at, verified, disk };
-      return response(sender, { term, success: intact, match_index: 0, x });
+      return response(sender, { term, success: intact, match_index: matchIndex, x });
     }
     case "read_index":
       return { type: MessageType.readIndex, payload: { term, id: body.id } };
@@ -281,6 +281,7 @@ function toResponse(from: NodeId, payload: PeerPayload): AppendResponse | Heartb
       term,
       round: x.count("round"),
       at: x.count("at"),
+      matchIndex: fields.index("match_index"),
       verified: x.index("verified"),
       intact: success,
       disk,
