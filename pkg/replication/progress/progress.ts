@@ -93,15 +93,16 @@ export function onAcknowledged(progress: Progress, match: LogIndex): Progress {
 }
 
 /**
- * The receiver refused entries after `prevIndex`; they may fit after `retryAt - 1`. What does not
- * belong to the present state (late, doubled) changes nothing.
+ * The receiver refused entries after `prevIndex`; they may fit after `retryAt - 1`. Only the answer
+ * to the probe under way counts: a stream is refused when its messages overtake each other, and
+ * what was really lost of it shows in the next answered round. Searching anew for each refusal
+ * would send the whole window again each time.
  */
 export function onRejected(
   progress: Progress,
   rejected: { readonly prevIndex: LogIndex; readonly retryAt: LogIndex },
 ): Progress {
-  if (progress.phase === "snapshot" || rejected.prevIndex <= progress.match) return progress;
-  if (progress.phase === "replicate") return toProbe(progress);
+  if (progress.phase !== "probe" || rejected.prevIndex <= progress.match) return progress;
   if (rejected.prevIndex !== progress.next - 1) return progress;
   const next = Math.max(progress.match + 1, Math.min(rejected.prevIndex, rejected.retryAt));
   return { ...progress, next: next as LogIndex, paused: false };
