@@ -13,7 +13,13 @@ import type { LogFields, Logger } from "../../pkg/runtime/index.js";
 import { createMemoryStorage, type MemoryStorage } from "../../pkg/storage/index.js";
 import { decodeEnvelope, encodeFrame } from "../../pkg/transport/index.js";
 import { Entries } from "../contract/storage-contract.js";
-import { type SeededRandom, SimDisk, seededRandom, VirtualTime } from "../support/index.js";
+import {
+  type NodeTime,
+  type SeededRandom,
+  SimDisk,
+  seededRandom,
+  VirtualTime,
+} from "../support/index.js";
 
 export const LIMITS: SnapshotLimits = {
   ...SNAPSHOT_LIMITS,
@@ -51,6 +57,8 @@ export class SnapshotWorld {
   install = true;
   up = true;
   fault: Fault = (message) => message;
+  /** The timers of the receiver's process, which end with it. */
+  #process: NodeTime = this.time.clock();
   #flying = 0;
   #senders: SnapshotSender[] = [];
 
@@ -95,10 +103,11 @@ export class SnapshotWorld {
   }
 
   async open(limits: Partial<SnapshotLimits> = {}): Promise<void> {
+    this.#process = this.time.clock();
     const opening = SnapshotReceiver.open({
       directory: DIRECTORY,
       fileSystem: this.disk,
-      timers: this.time,
+      timers: this.#process,
       logger: this.logger,
       limits: { ...LIMITS, ...limits },
       term: toTerm(1),
@@ -130,6 +139,7 @@ export class SnapshotWorld {
   /** The process of the receiver ends, by a power cut or not; the target's state survives. */
   crash(power: boolean): void {
     this.receiver = undefined;
+    this.#process.halt();
     if (power) this.disk.crash();
     else this.disk.kill();
   }
@@ -144,6 +154,7 @@ export class SnapshotWorld {
       force: false,
       configAt: ({ index }) => ({ index }),
       random: this.random.fork(`sender ${this.#senders.length}`),
+      timers: this.time,
       logger: this.logger,
       limits: LIMITS,
       ...more,

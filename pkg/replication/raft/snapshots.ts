@@ -89,7 +89,7 @@ export class RaftSnapshots {
   }
 
   async send(to: NodeId, term: Term): Promise<void> {
-    const { nodeId, stateMachine, random, logger } = this.#parts;
+    const { nodeId, stateMachine, random, timers, logger } = this.#parts;
     const connection = this.#host.connection(to);
     if (connection === undefined || this.#senders.has(to)) {
       this.#host.input({ kind: "snapshot_sent", to, term, position: null });
@@ -104,6 +104,7 @@ export class RaftSnapshots {
       force: false,
       configAt: (position: Position) => toJson(this.#configAt(position.index)),
       random,
+      timers,
       logger,
       limits: SNAPSHOT_LIMITS,
     });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import {
+  BoundedQueue,
   type Deferred,
   deferred,
   InvariantViolation,
@@ -28,10 +29,13 @@ import {
   type ReceiverInput,
   type ReceiverState,
 } from "./core/receiver-state.js";
+import { removeGently } from "./remove-gently.js";
 import { StagedFile } from "./staged-file.js";
 import { replyToPeer, requestFromPeer } from "./wire.js";
 
 const FILE_NAME = "incoming.snapshot";
+/** A staged file that is on its way out. */
+const ASIDE_NAME = "discarded.snapshot";
 
 /** A whole copy, proven and durable, that waits to be installed. */
 export interface ReceivedSnapshot {
@@ -59,6 +63,12 @@ export interface SnapshotReceiverParts {
   onReceived(snapshot: ReceivedSnapshot): void;
 }
 
+interface Arrived {
+  readonly from: NodeId;
+  readonly request: SnapshotRequest;
+  readonly answer: Deferred<SnapshotReply>;
+}
+
 /** How far a transfer is, for people. */
 export interface ReceiverProgress {
   readonly from: NodeId;
@@ -76,11 +86,14 @@ export class SnapshotReceiver {
   readonly #path: string;
   #state: ReceiverState;
   #stage: StagedFile | undefined;
+  /** Messages are handled one in a turn of the loop: disk and checksums take a while. */
+  readonly #arrived: BoundedQueue<Arrived>;
   readonly #answers = new Map<number, Deferred<SnapshotReply>>();
   #lastTicket = 0;
   /** The message that is being handled: its chunk is written, its checksum compared. */
   #message: { readonly from: NodeId; readonly request: SnapshotRequest } | undefined;
   #discarded: Promise<void> = Promise.resolve();
+  #shrinking: Promise<void> = Promise.resolve();
   #closed = false;
 
   private constructor(parts: SnapshotReceiverParts, path: string, stage: StagedFile | undefined) {
@@ -88,6 +101,7 @@ export class SnapshotReceiver {
     this.#path = path;
     this.#stage = stage;
     this.#state = newReceiver(parts.term, parts.limits);
+    this.#arrived = new BoundedQueue(parts.limits.waitingMax);
   }
 
   /** Looks at what a process before this one left. Call `start` when `onReceived` may be called. */
@@ -98,7 +112,8 @@ export class SnapshotReceiver {
     const path = join(directory, FILE_NAME);
     const pause = () => new Promise<void>((resolve) => void timers.soon(resolve));
     const stage = await StagedFile.open(fileSystem, path, pause);
-    if (stage === undefined && fileSystem.exists(path)) fileSystem.remove(path);
+    if (stage === undefined) await removeGently(fileSystem, path, timers);
+    await removeGently(fileSystem, join(directory, ASIDE_NAME), timers);
     return new SnapshotReceiver(parts, path, stage);
   }
 
@@ -113,23 +128,39 @@ export class SnapshotReceiver {
 
   /**
    * Answers one message of type 28. The answer to a chunk waits until the chunk is durable.
-   * @throws ReplicationError `INVALID` naming the field; `CLOSED`
+   * @throws ReplicationError `INVALID` naming the field, `CLOSED`, `OVERLOADED`
    */
   async handle(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
     return replyToPeer(await this.receive(from, requestFromPeer(message)));
   }
 
-  /** @throws ReplicationError `CLOSED` */
+  /** @throws ReplicationError `CLOSED` | `OVERLOADED` */
   async receive(from: NodeId, request: SnapshotRequest): Promise<SnapshotReply> {
     if (this.#closed) throw closedError();
+    const answer = deferred<SnapshotReply>();
+    if (!this.#arrived.push({ from, request, answer })) {
+      throw new ReplicationError("OVERLOADED", "too many messages of snapshots are waiting");
+    }
+    if (this.#arrived.length === 1) this.#handleSoon();
+    return answer.promise;
+  }
+
+  #handleSoon(): void {
+    this.#parts.timers.soon(() => {
+      const arrived = this.#arrived.shift();
+      if (arrived === undefined) return;
+      this.#handle(arrived);
+      if (this.#arrived.length > 0) this.#handleSoon();
+    });
+  }
+
+  #handle({ from, request, answer }: Arrived): void {
     this.#lastTicket += 1;
     const ticket = this.#lastTicket;
-    const answer = deferred<SnapshotReply>();
     this.#answers.set(ticket, answer);
     this.#message = { from, request };
     this.#step(this.#toInput(ticket, request));
     this.#message = undefined;
-    return answer.promise;
   }
 
   tick(): void {
@@ -167,9 +198,11 @@ export class SnapshotReceiver {
   /** Keeps what is staged for the next start. Waiting messages are refused. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const { answer } of this.#arrived.drain()) answer.reject(closedError());
     for (const answer of this.#answers.values()) answer.reject(closedError());
     this.#answers.clear();
     await this.#discarded.catch(() => {});
+    await this.#shrinking;
     this.#stage?.close();
   }
 
@@ -301,8 +334,12 @@ export class SnapshotReceiver {
   }
 
   async #remove(): Promise<void> {
-    const { fileSystem, directory } = this.#parts;
-    if (fileSystem.exists(this.#path)) fileSystem.remove(this.#path);
+    const { fileSystem, directory, timers } = this.#parts;
+    if (fileSystem.exists(this.#path)) {
+      const aside = join(directory, ASIDE_NAME);
+      fileSystem.rename(this.#path, aside);
+      this.#shrinking = removeGently(fileSystem, aside, timers).catch(() => {});
+    }
     await fileSystem.syncDirectory(directory);
   }
 

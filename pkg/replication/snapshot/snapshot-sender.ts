@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import {
+  BoundedQueue,
   type Deferred,
   deferred,
   InvariantViolation,
@@ -9,7 +10,7 @@ import {
   type Position,
   type Term,
 } from "../../base/index.js";
-import type { Logger, Random } from "../../runtime/index.js";
+import type { Logger, Random, Timers } from "../../runtime/index.js";
 import type { PeerConnection, SnapshotReader, StateMachine } from "../ports/index.js";
 import { ChunkSource, type SourceChunk } from "./chunk-source.js";
 import { checkSnapshotLimits, type SnapshotLimits, windowChunks } from "./core/limits.js";
@@ -39,6 +40,7 @@ export interface SnapshotSenderParts {
   /** The membership committed at that position; null when the mode has none. */
   configAt(position: Position): JsonValue;
   readonly random: Random;
+  readonly timers: Timers;
   readonly logger: Logger;
   readonly limits: SnapshotLimits;
 }
@@ -156,6 +158,7 @@ class Attempt {
   readonly #source: ChunkSource;
   readonly #offer: SnapshotOffer;
   readonly #chunks = new Map<number, SourceChunk>();
+  readonly #outbox: BoundedQueue<Extract<SenderEffect, { kind: "send_chunk" }>>;
   readonly #calls = new AbortController();
   readonly #outcome: Deferred<SenderOutcome> = deferred();
   #loading: Promise<void> = Promise.resolve();
@@ -180,6 +183,7 @@ class Attempt {
       config: parts.configAt(position),
     };
     this.#state = newSender(chunkCount(this.#offer), parts.limits);
+    this.#outbox = new BoundedQueue(windowChunks(parts.limits));
     setMaxListeners(windowChunks(parts.limits) + 2, this.#calls.signal);
   }
 
@@ -202,6 +206,7 @@ class Attempt {
 
   /** Gives up what is on its way, and the copy. */
   async close(): Promise<void> {
+    this.#outbox.drain();
     this.#calls.abort();
     this.#chunks.clear();
     await this.#loading;
@@ -228,7 +233,8 @@ class Attempt {
         );
         break;
       case "send_chunk":
-        this.#sendChunk(effect.round, effect.index);
+        this.#outbox.push(effect);
+        if (this.#outbox.length === 1) this.#sendSoon();
         break;
       case "send_finish": {
         const finish = { kind: "finish", id, sha256: this.#source.sha256() } as const;
@@ -254,11 +260,23 @@ class Attempt {
     this.input({ kind: "loaded", index });
   }
 
+  /** One chunk in a turn of the loop: encoding a window at once would hold up everything else. */
+  #sendSoon(): void {
+    this.#parts.timers.soon(() => {
+      const next = this.#outbox.shift();
+      if (next === undefined) return;
+      if (this.#outbox.length > 0) this.#sendSoon();
+      this.#sendChunk(next.round, next.index);
+    });
+  }
+
   #sendChunk(round: number, index: number): void {
-    const chunk = this.#chunks.get(index);
-    if (chunk === undefined) throw new InvariantViolation("a chunk that is sent is in memory");
     const { id } = this.#offer;
-    void this.#call({ round, kind: "chunk" }, { kind: "chunk", id, index, ...chunk });
+    const to = { round, kind: "chunk" } as const;
+    const chunk = this.#chunks.get(index);
+    if (chunk !== undefined) void this.#call(to, { kind: "chunk", id, index, ...chunk });
+    // It was acknowledged while it waited for its turn.
+    else this.input({ kind: "reply", to, reply: { kind: "ack", id, next: this.#freed } });
   }
 
   #sendAbort(): void {

@@ -20,6 +20,8 @@ const VERSION = 1;
 const HEADER_BYTES = MAGIC.length + 8;
 const CRC_BYTES = 4;
 const HASH_BYTES = 32;
+/** Read back in pieces of about this many bytes: each is a message to the writer's thread. */
+const PIECE_BYTES = 1024 * 1024;
 const FACTS_BYTES_MAX = CONFIG_BYTES_MAX + 4096;
 
 interface Header {
@@ -155,11 +157,11 @@ export class StagedFile {
   async *read(): AsyncGenerator<Uint8Array> {
     invariant(this.#whole, "only a proven copy is read");
     const hash = createHash("sha256");
-    for (let index = 0; index < this.#chunks; index += 1) {
-      const bytes = this.#take(this.#place(index), chunkLength(this.offer, index));
-      if (bytes === undefined) throw changed();
-      hash.update(bytes);
-      yield bytes;
+    const pieceChunks = Math.max(1, Math.floor(PIECE_BYTES / this.offer.chunkBytes));
+    for (let index = 0; index < this.#chunks; index += pieceChunks) {
+      const piece = this.#piece(index, Math.min(index + pieceChunks, this.#chunks));
+      hash.update(piece);
+      yield piece;
     }
     const kept = this.#take(this.#place(this.#chunks), HASH_BYTES);
     if (kept === undefined || !kept.equals(hash.digest())) throw changed();
@@ -198,6 +200,17 @@ export class StagedFile {
     record.writeUInt32BE(crc32(bytes, this.#header.crc), 0);
     record.set(bytes, CRC_BYTES);
     return record;
+  }
+
+  /** The payloads of some chunks in a row. */
+  #piece(from: number, to: number): Buffer {
+    const parts: Buffer[] = [];
+    for (let index = from; index < to; index += 1) {
+      const bytes = this.#take(this.#place(index), chunkLength(this.offer, index));
+      if (bytes === undefined) throw changed();
+      parts.push(bytes);
+    }
+    return Buffer.concat(parts);
   }
 
   /** @returns undefined when the record is cut off or its CRC32 differs */

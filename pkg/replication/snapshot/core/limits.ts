@@ -32,7 +32,7 @@ export interface SnapshotLimits {
 }
 
 export const SNAPSHOT_LIMITS: SnapshotLimits = {
-  chunkBytes: 256 * KIB,
+  chunkBytes: 64 * KIB,
   chunkBytesMax: KIB * KIB,
   windowBytes: 4 * KIB * KIB,
   attemptsMax: 5,
