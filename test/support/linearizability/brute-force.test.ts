@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import { type SeededRandom, seededRandom } from "../seeded-random.js";
 import { hasOrder } from "./brute-force.js";
 import { checkLinearizability, type Operation } from "./index.js";
-import { mutateHistory, randomHistory } from "./random-history.js";
+import { mutateHistory, randomHistory, wildHistory } from "./random-history.js";
 
 const HISTORIES = 2000;
+const WILD = 10_000;
 const MIXES = [
   [4, 4, 2, 1],
   [2, 2, 5, 2],
@@ -46,5 +47,19 @@ describe("against every order there is", () => {
     }
     expect(seen.linearizable).toBeGreaterThan(HISTORIES / 4);
     expect(seen.violation).toBeGreaterThan(HISTORIES / 4);
+  });
+
+  it(`LN-2 they agree on ${WILD} histories drawn without a register`, () => {
+    const seen = { linearizable: 0, violation: 0 };
+    for (let seed = 0; seed < WILD; seed += 1) {
+      const random = seededRandom(`wild ${seed}`);
+      const history = wildHistory(random, random.between(3, 7));
+      const expected = hasOrder(history) ? "linearizable" : "violation";
+      const report = checkLinearizability(history, { explainedKeysMax: 0 });
+      expect(report.verdict, `seed ${seed}\n${JSON.stringify(history)}`).toBe(expected);
+      seen[expected] += 1;
+    }
+    expect(seen.linearizable).toBeGreaterThan(WILD / 10);
+    expect(seen.violation).toBeGreaterThan(WILD / 10);
   });
 });

@@ -118,6 +118,25 @@ describe("histories that have an order", () => {
       "LN-6 an equal write keeps its version",
       [write([1, 2], "a", done(3)), write([3, 4], "a", done()), read([5, 6], "a", 3)],
     ],
+    [
+      "LN-1 a write and a delete in the order that lets the next find something",
+      [
+        write([1, 2], "p", done()),
+        write([3, 5], "a", done()),
+        remove([4, 6], done()),
+        cas([7, 8], { exists: true }, "c", done()),
+      ],
+    ],
+    [
+      "LN-3 an unknown write that must not be used up too early",
+      [
+        write([1, 2], "w", unknown),
+        write([3, 7], "w", done()),
+        read([4, 5], "w"),
+        write([8, 9], "z", done()),
+        read([10, 11], "w"),
+      ],
+    ],
     ["LN-7 equal order numbers overlap", [write([1, 5], "a", done()), read([5, 6], null)]],
   ];
   it.each(accepted)("%s", (_, history) => {
@@ -243,6 +262,25 @@ describe("histories that have none", () => {
       "LN-6 a version of another write",
       [write([1, 2], "a", done(3)), write([3, 4], "b", done(5)), read([5, 6], "b", 4)],
       2,
+    ],
+    [
+      "LN-6 a version that a mismatch had ruled out",
+      [
+        write([1, 2], "a", done()),
+        cas([3, 4], { version: 4 }, "c", mismatch),
+        read([5, 6], "a", 4),
+        write([20, 21], "a", done()),
+      ],
+      3,
+    ],
+    [
+      "LN-6 a mismatch that leaves no version for the write before",
+      [
+        write([1, 2], "a", done()),
+        cas([3, 4], { version: 1 }, "c", mismatch),
+        write([5, 6], "b", done(2)),
+      ],
+      3,
     ],
     [
       "LN-6 two versions of one write",

@@ -225,3 +225,47 @@ function mutate(random: SeededRandom, operation: Operation, other: Operation): O
   }
   return { ...operation, returnedAt: Math.max(invokedAt, returnedAt - random.between(1, 6)) };
 }
+
+/**
+ * Calls and answers drawn without any register behind them, close together in time: most such
+ * histories are nobody's, and those that have an order have a strange one.
+ */
+export function wildHistory(random: SeededRandom, operations: number): Operation[] {
+  const isVersioned = random.chance(1, 2);
+  const unknownPercent = random.pick([10, 40, 70]);
+  return Array.from({ length: operations }, (_, i) => {
+    const invokedAt = random.below(2 * operations);
+    const returnedAt = invokedAt + random.below(operations);
+    const timed = { key: "k", client: `c${i}`, invokedAt, returnedAt };
+    const version = isVersioned && random.chance(1, 2) ? { version: random.between(1, 6) } : {};
+    const value = random.below(3);
+    if (random.chance(2, 5)) {
+      if (random.chance(1, 3)) return { call: "read", ...timed, outcome: { kind: "absent" } };
+      return { call: "read", ...timed, outcome: { kind: "value", value, ...version } };
+    }
+    const unknown = { kind: "unknown", reason: "timeout" } as const;
+    const isUnknown = random.chance(unknownPercent, 100);
+    const done = isUnknown ? unknown : ({ kind: "done", ...version } as const);
+    switch (random.below(3)) {
+      case 0:
+        return { call: "write", ...timed, value, outcome: done };
+      case 1:
+        return { call: "delete", ...timed, outcome: done };
+      default: {
+        const expect = random.pick<Expectation>([
+          { value: random.below(3) },
+          { exists: random.chance(1, 2) },
+          { version: random.between(1, 6) },
+        ]);
+        const outcome = random.chance(1, 2) ? done : ({ kind: "mismatch" } as const);
+        return {
+          call: "cas",
+          ...timed,
+          expect,
+          value: random.chance(1, 6) ? null : value,
+          outcome,
+        };
+      }
+    }
+  });
+}
