@@ -1,6 +1,9 @@
+import { hash } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { type NodeId, toTerm } from "../../pkg/base/index.js";
+import { type NodeId, toLogIndex, toTerm } from "../../pkg/base/index.js";
 import type { PeerMessage } from "../../pkg/replication/ports/index.js";
+import type { SnapshotRequest } from "../../pkg/replication/snapshot/core/messages.js";
 import { DIRECTORY, LIMITS, SnapshotWorld } from "./snapshot-world.js";
 
 const FILE = `${DIRECTORY}/incoming.snapshot`;
@@ -238,6 +241,90 @@ describe("a copy that is whole", () => {
     expect(await w.run(sender.ended)).toEqual({ kind: "failed", reason: "failed" });
     expect(w.target.digest()).toEqual(before);
     expect(w.stagedFiles()).toEqual([]);
+  });
+});
+
+describe("a sender that makes mistakes", () => {
+  const offer = {
+    id: "a",
+    term: toTerm(1),
+    position: { index: toLogIndex(9), term: toTerm(1) },
+    sizeBytes: 6,
+    chunkBytes: 4,
+    force: false,
+    config: null,
+  };
+  const content = Buffer.from("abcdef");
+  const piece = (index: number) => content.subarray(index * 4, index * 4 + 4);
+
+  /** A receiver with the offer, and a way to hand it chunks. */
+  async function offered() {
+    const w = new SnapshotWorld();
+    w.install = false;
+    await w.open();
+    const ask = (request: SnapshotRequest) =>
+      w.run(w.receiver?.receive("n1" as NodeId, request) ?? Promise.reject(new Error("closed")));
+    expect(await ask({ kind: "offer", offer })).toMatchObject({ kind: "ack", next: 0 });
+    const chunk = (index: number, more: { sum?: number; bytes?: Uint8Array } = {}) => {
+      const bytes = more.bytes ?? piece(index);
+      const sum = more.sum ?? crc32(content.subarray(0, index * 4 + bytes.length));
+      return ask({ kind: "chunk", id: "a", index, crc: crc32(bytes), sum, bytes });
+    };
+    const finish = (of: Uint8Array) =>
+      ask({ kind: "finish", id: "a", sha256: hash("sha256", of, "hex") });
+    return { w, chunk, finish };
+  }
+
+  it("SX-7 a chunk that does not continue what is staged ends the transfer", async () => {
+    const { w, chunk } = await offered();
+    await chunk(0);
+    expect(await chunk(1, { sum: 7 })).toMatchObject({ kind: "refuse", reason: "foreign" });
+    await w.time.advance(100);
+    expect(w.stagedFiles()).toEqual([]);
+  });
+
+  it("SX-6 a chunk of the wrong length is not taken", async () => {
+    const { chunk } = await offered();
+    for (const bytes of [content.subarray(0, 3), content.subarray(0, 5), new Uint8Array(0)]) {
+      expect(await chunk(0, { bytes })).toMatchObject({ kind: "resend", reason: "corrupt" });
+    }
+    expect(await chunk(0)).toMatchObject({ kind: "ack", next: 1 });
+  });
+
+  it("SX-11 a whole whose checksum differs is not handed over (FC-126)", async () => {
+    const { w, chunk, finish } = await offered();
+    await chunk(0);
+    await chunk(1);
+    expect(await finish(Buffer.from("abcdeg"))).toMatchObject({ reason: "corrupt" });
+    await w.time.advance(100);
+    expect([w.received, w.stagedFiles()]).toEqual([[], []]);
+  });
+
+  it("SX-11 a checksum that the disk changed shows when the copy is read", async () => {
+    const { w, chunk, finish } = await offered();
+    await chunk(0);
+    await chunk(1);
+    expect(await finish(content)).toMatchObject({ kind: "installing" });
+    const [snapshot] = w.received;
+    const read = async () => {
+      const parts: Uint8Array[] = [];
+      for await (const part of snapshot?.chunks() ?? []) parts.push(part);
+      return Buffer.concat(parts).toString();
+    };
+    expect(await w.run(read())).toBe("abcdef");
+    w.disk.corrupt(FILE, (w.disk.snapshotFiles().get(FILE)?.length ?? 0) - 1, 0);
+    await expect(w.run(read())).rejects.toMatchObject({ code: "SNAPSHOT_INVALID" });
+  });
+
+  it("SX-14 messages beyond the limit are refused, not kept", async () => {
+    const w = new SnapshotWorld();
+    await w.open();
+    const abort = { kind: "abort", id: "a" } as const;
+    const sent = Array.from({ length: LIMITS.waitingMax + 1 }, () =>
+      w.receiver?.receive("n1" as NodeId, abort),
+    );
+    await expect(sent.at(-1)).rejects.toMatchObject({ code: "OVERLOADED" });
+    await w.run(Promise.all(sent.slice(0, -1)));
   });
 });
 
