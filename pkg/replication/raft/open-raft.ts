@@ -92,7 +92,7 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
   });
 }
 
-const TICK_MS_MAX = 10;
+const TICK_MS_MAX = 20;
 
 function toTiming(settings: RaftSettings): RaftTiming {
   const { electionTimeoutMs, heartbeatMs, leaderLeaseMs, retryMs } = settings;

@@ -33,7 +33,6 @@ export interface RaftView extends CoreView {
 }
 
 export function viewOf(parts: CoreParts, s: RaftState): RaftView {
-  const turn = beginTurn(parts, s);
   const obstacle = obstacleOf(s.obstacles);
   const config = s.configs.at(-1);
   const membershipIndex = config?.index ?? (0 as LogIndex);
@@ -53,19 +52,30 @@ export function viewOf(parts: CoreParts, s: RaftState): RaftView {
     membership: membershipOf(s),
     membershipIndex,
     membershipCommitted: membershipIndex <= s.hard.commit,
-    hasLease: holdsLease(turn),
-    hearsQuorum: s.lead !== null && hearsQuorum(turn),
+    // Asked for seldom, and dear: the view is looked at after every step.
+    get hasLease() {
+      return holdsLease(beginTurn(parts, s));
+    },
+    get hearsQuorum() {
+      return s.lead !== null && hearsQuorum(beginTurn(parts, s));
+    },
     transferTo: s.lead?.transfer?.target ?? null,
     lost: s.lost,
-    peers: [...(s.lead?.peers ?? [])].map(([id, peer]) => ({
-      id,
-      match: peer.progress.match,
-      next: peer.progress.next,
-      phase: peer.progress.phase,
-      silentTicks: s.now - peer.heardAt,
-      lost: peer.lost,
-    })),
+    get peers() {
+      return peersOf(s);
+    },
   };
+}
+
+function peersOf(s: RaftState): PeerView[] {
+  return [...(s.lead?.peers ?? [])].map(([id, peer]) => ({
+    id,
+    match: peer.progress.match,
+    next: peer.progress.next,
+    phase: peer.progress.phase,
+    silentTicks: s.now - peer.heardAt,
+    lost: peer.lost,
+  }));
 }
 
 function roleOf(parts: CoreParts, s: RaftState): string {
