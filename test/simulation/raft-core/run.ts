@@ -25,6 +25,7 @@ export function runSeed(seed: number, steps: number, rules: Rules = RULES): Repo
 }
 
 const ELECTION = ELECTION_TICKS * TICK;
+const UNITS_PER_ENTRY = 10;
 
 class Run {
   readonly world: World;
@@ -219,12 +220,21 @@ class Run {
     // Messages and pauses of before may still be under way.
     this.#until("a leader that serves", 10 * ELECTION, () => this.#serving() !== undefined);
     const answers = world.checker.answers;
-    this.#until("an answered write", 10 * ELECTION, () => {
+    const client = () => {
       const leader = this.#serving();
-      if (leader !== undefined && world.random.chance(1, 50)) this.#write(leader);
-      return world.checker.answers > answers;
-    });
-    this.#until("equal logs and no open question", 10 * ELECTION, () => this.#isEven());
+      if (leader !== undefined) this.#write(leader);
+      if (world.checker.answers === answers) world.after(3 * TICK, client);
+    };
+    client();
+    this.#until("an answered write", 10 * ELECTION, () => world.checker.answers > answers);
+    const time = 10 * ELECTION + this.#furthestBehind() * UNITS_PER_ENTRY;
+    this.#until("equal logs and no open question", time, () => this.#isEven());
+  }
+
+  /** Entries that the slowest node lacks: catching up takes as long as the windows allow. */
+  #furthestBehind(): number {
+    const lasts = [...this.world.nodes.values()].map(({ state }) => state.log.last);
+    return Math.max(...lasts) - Math.min(...lasts);
   }
 
   #serving(): SimNode | undefined {

@@ -76,8 +76,8 @@ export function swarmOf(seed: number): Swarm {
     delayMax: random.pick([20, 60, 100]),
     syncMax: random.pick([10, 40, 150]),
     driftPercent: random.pick([0, 2, 4]),
-    appendBytesMax: random.pick([32, 64, 1024]),
-    inflightMessagesMax: random.pick([4, 8, 64]),
+    appendBytesMax: random.pick([64, 256, 1024]),
+    inflightMessagesMax: random.pick([8, 16, 64]),
     promoteLagEntries: random.pick([0, 4, 16]),
     faults,
   };

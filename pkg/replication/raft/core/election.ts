@@ -30,9 +30,11 @@ export function mayCampaign(turn: Turn): boolean {
   if (s.phase !== "ready" || s.quiet || s.lost || s.installing !== null) return false;
   const oldest = s.persists[0];
   if (oldest !== undefined && s.now - oldest.at >= options.ticks.electionTicks) return false;
-  const membership = membershipOf(s);
-  if (isVoter(membership, options.id, options.disk)) return true;
-  const founder = findVoter(membership, options.id);
+  // A membership that leaves this node out and is not committed may need it as a leader once more.
+  const since = committedConfig(s)?.index ?? 0;
+  const inForce = s.configs.filter((config) => config.index >= since);
+  if (inForce.some((one) => isVoter(one.membership, options.id, options.disk))) return true;
+  const founder = findVoter(membershipOf(s), options.id);
   return options.bootstrap && isFresh(s) && founder !== undefined && founder.disk === null;
 }
 
