@@ -10,7 +10,7 @@ function buildProgram(): Command {
   const program = new Command("nornicd")
     .description("The graph store's server.")
     .option("--config <file>", "YAML file with settings (NORNICDB_CONFIG)")
-    .option("--mode <mode>", "standalone (NORNICDB_CLUSTER_MODE)")
+    .option("--mode <mode>", "standalone or raft (NORNICDB_CLUSTER_MODE)")
     .option("--node-id <id>", "name of this node (NORNICDB_CLUSTER_NODE_ID)")
     .option("--data-dir <folder>", "where everything is kept (NORNICDB_DATA_DIR)")
     .exitOverride()

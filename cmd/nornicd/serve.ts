@@ -32,7 +32,7 @@ export async function serve({ config, warnings }: LoadedConfig): Promise<ExitCod
       http: server.httpUrl,
       bolt: null,
       sql: null,
-      cluster: null,
+      cluster: server.clusterAddress,
       node: server.nodeId,
       mode: config.mode,
     })}\n`,

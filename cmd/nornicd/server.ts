@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
 import { closeInOrder, type NodeId } from "../../pkg/base/index.js";
-import type { Config } from "../../pkg/config/index.js";
+import { type Config, formatHostPort, isWildcard } from "../../pkg/config/index.js";
 import { createHttpServer, type HttpServer } from "../../pkg/frontend/http/index.js";
-import { ReplicationError, type ReplicatorClient } from "../../pkg/replication/index.js";
+import {
+  type Health,
+  ReplicationError,
+  type ReplicatorClient,
+} from "../../pkg/replication/index.js";
 import { encodeSnapshot } from "../../pkg/replication/snapshot/index.js";
 import type { FileSystem, Logger } from "../../pkg/runtime/index.js";
 import {
@@ -26,11 +30,15 @@ import {
 } from "../../pkg/service/index.js";
 import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
 import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
+import { clusterActions } from "./admin-actions.js";
+import { HttpAddresses } from "./http-addresses.js";
 
 /** A whole server, in the order in which its parts depend on each other. */
 export interface RunningServer {
   readonly nodeId: NodeId;
   readonly httpUrl: string | null;
+  /** Where peers reach it; null for a node that has none. */
+  readonly clusterAddress: string | null;
   /** Why the node can no longer serve, once it cannot. */
   readonly failed: Promise<string>;
   /** Outside in: clients, replication, storage. Idempotent. */
@@ -53,10 +61,12 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     opened.push(...parts.closing);
     const httpUrl = await listenHttp(config, parts, lines, opened);
     await parts.replicator.start();
+    if (config.mode === "raft") parts.httpAddresses.start(advertisedUrl(config, httpUrl));
     let closing: Promise<void> | undefined;
     return {
       nodeId,
       httpUrl,
+      clusterAddress: config.mode === "raft" ? formatHostPort(config.cluster.advertise) : null,
       failed: parts.failed,
       close: () => {
         closing ??= close();
@@ -74,6 +84,7 @@ interface Parts {
   readonly service: Service;
   readonly metrics: PrometheusMetrics;
   readonly loopDelay: EventLoopDelay;
+  readonly httpAddresses: HttpAddresses;
   readonly failed: Promise<string>;
   readonly closing: readonly (() => void | PromiseLike<void>)[];
 }
@@ -98,10 +109,28 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
     readLevel: config.cluster.readConsistency,
     freeBytes: () => fileSystem.freeBytes(config.dataDir),
     snapshot: () => containedSnapshot(config, storage),
+    ...(config.mode === "raft" ? clusterParts(replicator) : {}),
   });
+  const httpAddresses = new HttpAddresses(replicator, systemTimers);
   const loopDelay = eventLoopDelay({ resolutionMs: 10 });
-  const closing = [() => loopDelay.stop(), () => replicator.shutdown(), () => service.close()];
-  return { replicator, service, metrics, loopDelay, failed, closing };
+  const closing = [
+    () => loopDelay.stop(),
+    () => replicator.shutdown(),
+    () => httpAddresses.close(),
+    () => service.close(),
+  ];
+  return { replicator, service, metrics, loopDelay, httpAddresses, failed, closing };
+}
+
+/** A leader that is on its way down is asked no longer than this, in milliseconds. */
+const LEADER_ANSWER_MS_MAX = 1_000;
+
+function clusterParts(replicator: ReplicatorClient) {
+  const ask = { timeoutMs: LEADER_ANSWER_MS_MAX };
+  return {
+    adminActions: clusterActions(replicator),
+    leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,
+  };
 }
 
 function openStorage(config: Config, logger: Logger): Promise<SqliteStorage> {
@@ -153,6 +182,7 @@ async function listenHttp(
     timers: systemTimers,
     logger,
     metricsText: () => metricsText(parts),
+    httpOf: (nodeId) => parts.httpAddresses.of(nodeId),
   });
   const { host, port } = await server.listen().catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "EADDRINUSE" && cause.code !== "EACCES" && cause.code !== "EADDRNOTAVAIL")
@@ -164,6 +194,15 @@ async function listenHttp(
   });
   opened.push(() => server.close());
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** What clients of other nodes are told: a wildcard is no address, the cluster's host is. */
+function advertisedUrl({ http, cluster }: Config, httpUrl: string | null): string | null {
+  if (httpUrl === null) return null;
+  const { host, port } = http.advertise ?? http.address;
+  const named = isWildcard(host) ? cluster.advertise.host : host;
+  const address = { host: named, port: port === 0 ? Number(new URL(httpUrl).port || 80) : port };
+  return `http://${formatHostPort(address)}`;
 }
 
 /** This thread's metrics and those of the replication thread, with the delay of both loops. */

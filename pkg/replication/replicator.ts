@@ -37,10 +37,13 @@ export interface ReadOptions extends ApplyOptions {
 export interface PeerHealth {
   readonly id: string;
   readonly address: string;
+  readonly role: string;
   readonly healthy: boolean;
-  readonly lag: number;
+  /** Entries behind; null where this node cannot know. */
+  readonly lag: number | null;
   readonly state: string;
-  readonly lastContactMs: number;
+  /** null where this node cannot know. */
+  readonly lastContactMs: number | null;
 }
 
 /** One picture of the node for HTTP, the command line and metrics. */
@@ -48,6 +51,8 @@ export interface Health {
   readonly mode: Mode;
   readonly nodeId: NodeId;
   readonly clusterId: string;
+  /** Where peers reach this node; null for a node that has none. */
+  readonly address: string | null;
   readonly role: string;
   readonly isLeader: boolean;
   readonly leaderId: NodeId | null;
@@ -55,6 +60,7 @@ export interface Health {
   /** `starting`, `ready`, `read_only` (writes are refused, see `reason`), `stopping`, `failed`. */
   readonly state: "starting" | "ready" | "read_only" | "stopping" | "failed";
   readonly reason: string | null;
+  /** It is ready, and a leader is known. */
   readonly healthy: boolean;
   readonly term: Term;
   readonly lastIndex: LogIndex;

@@ -5,6 +5,8 @@ export interface Counter {
 }
 export interface Gauge {
   set(value: number, labels?: Labels): void;
+  /** What the labels stand for is gone; it is not told of any more. */
+  forget(labels: Labels): void;
 }
 export interface Histogram {
   /** One measurement in the unit that ends the metric's name (seconds, bytes, entries). */
@@ -23,7 +25,7 @@ export interface Metrics {
   ): Histogram;
 }
 
-const nothing = { add: () => {}, set: () => {}, observe: () => {} };
+const nothing = { add: () => {}, set: () => {}, forget: () => {}, observe: () => {} };
 export const noMetrics: Metrics = {
   counter: () => nothing,
   gauge: () => nothing,

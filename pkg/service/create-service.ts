@@ -7,6 +7,7 @@ import {
   type RequestId,
 } from "../base/index.js";
 import {
+  type Health,
   READ_LEVELS,
   type ReadLevel,
   type Receipt,
@@ -24,6 +25,7 @@ import { ChangeFeed } from "./change-feed.js";
 import { EventFan } from "./event-fan.js";
 import { CHECK_NAMES, type CheckName, runChecks } from "./health-checks.js";
 import { History } from "./history.js";
+import { countLeaderChanges } from "./leader-changes.js";
 import { SERVICE_LIMITS, type ServiceLimits } from "./limits.js";
 import { ReplicationGauges } from "./replication-gauges.js";
 import type {
@@ -64,6 +66,8 @@ export interface ServiceParts {
   readonly snapshot?: (() => Promise<SnapshotReader>) | undefined;
   /** What this mode can do beyond the common; the rest answers `CONFLICT`. */
   readonly adminActions?: AdminActions | undefined;
+  /** The leader's own picture of itself and the others. */
+  readonly leaderHealth?: (() => Promise<Health>) | undefined;
 }
 
 const VERIFY_TRIES_MAX = 5;
@@ -84,7 +88,7 @@ class NodeService implements Service {
   readonly #fan: EventFan;
   readonly #gauges: ReplicationGauges;
   readonly #meters: WriteMeters;
-  readonly #stopRecording: () => void;
+  readonly #stopRecording: readonly (() => void)[];
   readonly #readLevel: ReadLevel;
 
   constructor(parts: ServiceParts) {
@@ -102,7 +106,10 @@ class NodeService implements Service {
     this.#fan = new EventFan(parts.replicator, parts.clock, parts.timers, limits);
     this.#gauges = new ReplicationGauges(parts.metrics);
     this.#meters = new WriteMeters(parts.metrics, parts.clock);
-    this.#stopRecording = this.#history.record(parts.replicator);
+    this.#stopRecording = [
+      this.#history.record(parts.replicator),
+      countLeaderChanges(parts.replicator, parts.metrics),
+    ];
     this.#readLevel = parts.readLevel ?? "ONE";
   }
 
@@ -157,6 +164,19 @@ class NodeService implements Service {
 
   health() {
     return this.#parts.replicator.health();
+  }
+
+  async clusterHealth(): Promise<Health> {
+    const own = await this.health();
+    const { leaderHealth, logger } = this.#parts;
+    if (!leaderHealth || own.leaderId === null || own.leaderId === own.nodeId) return own;
+    try {
+      return await leaderHealth();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.log("debug", "leader_silent", "The leader did not describe the cluster", { reason });
+      return own;
+    }
   }
 
   checks(names: readonly CheckName[] = CHECK_NAMES) {
@@ -223,7 +243,7 @@ class NodeService implements Service {
     this.admission.close();
     this.#feed.close();
     this.#fan.close();
-    this.#stopRecording();
+    for (const stop of this.#stopRecording) stop();
   }
 
   async #apply(operations: unknown, options: WriteOptions): Promise<Receipt> {

@@ -4,6 +4,7 @@ import type { Metrics } from "../runtime/index.js";
 /** The gauges that one picture of the node fills; counters are kept where things happen. */
 export class ReplicationGauges {
   readonly #gauges;
+  #peers: ReadonlySet<string> = new Set();
 
   constructor(metrics: Metrics) {
     const gauge = (name: string, help: string, labels: readonly string[] = []) =>
@@ -34,9 +35,11 @@ export class ReplicationGauges {
     gauges.term.set(health.term);
     gauges.walPosition.set(health.lastIndex);
     gauges.pending.set(health.pendingProposals);
-    for (const peer of health.peers) {
-      gauges.peerHealthy.set(peer.healthy ? 1 : 0, { peer: peer.id });
-      gauges.peer.set(peer.healthy ? 1 : 0, { peer: peer.id });
+    const before = this.#peers;
+    this.#peers = new Set(health.peers.map(({ id }) => id));
+    for (const gauge of [gauges.peerHealthy, gauges.peer]) {
+      for (const { id, healthy } of health.peers) gauge.set(healthy ? 1 : 0, { peer: id });
+      for (const peer of before) if (!this.#peers.has(peer)) gauge.forget({ peer });
     }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { settle, VirtualTime } from "../../test/support/index.js";
-import { toLogIndex, toTerm } from "../base/index.js";
+import { type NodeId, toLogIndex, toTerm } from "../base/index.js";
 import { ReplicationError } from "../replication/index.js";
 import { prometheusMetrics } from "../runtime/node/index.js";
 import { parseTokens, SecretDigest } from "./authentication.js";
@@ -231,6 +231,7 @@ describe("operators", () => {
     const peer = {
       id: "n2",
       address: "n2:1",
+      role: "follower",
       healthy: false,
       lag: 3,
       state: "x",
@@ -252,6 +253,50 @@ describe("operators", () => {
     ]) {
       expect(text).toContain(`${line}\n`);
     }
+    replicator.picture = { peers: [{ ...peer, id: "n3" }] };
+    await service.refreshMetrics();
+    expect(await metrics.text()).not.toContain('peer="n2"');
+  });
+
+  it("SV-13 leaderships are counted: a leader told twice is one, in a later term it is another", async () => {
+    const metrics = prometheusMetrics();
+    const { replicator } = world({ metrics });
+    const tell = (leaderId: string | null, term: number) =>
+      replicator.tell({
+        kind: "leader",
+        leaderId: leaderId as NodeId | null,
+        term: toTerm(term),
+        at: 0,
+      });
+    for (const [leader, term] of [
+      [null, 1],
+      ["n1", 1],
+      ["n1", 1],
+      [null, 2],
+      ["n2", 2],
+      ["n2", 3],
+    ] as const) {
+      tell(leader, term);
+    }
+    expect(await metrics.text()).toContain("nornicdb_cluster_leader_changes_total 3\n");
+  });
+
+  it("SV-14 the cluster is as the leader sees it, and as this node does while the leader is silent", async () => {
+    let silent = false;
+    const { service, replicator } = world({
+      leaderHealth: async () => {
+        if (silent) throw new ReplicationError("COMMIT_UNKNOWN", "no answer");
+        return { ...(await replicator.health()), nodeId: "n2" as NodeId };
+      },
+    });
+    expect((await service.clusterHealth()).nodeId).toBe("n1");
+    replicator.picture = { isLeader: false, leaderId: "n2" as NodeId };
+    expect((await service.clusterHealth()).nodeId).toBe("n2");
+    silent = true;
+    expect((await service.clusterHealth()).nodeId).toBe("n1");
+    silent = false;
+    replicator.picture = { isLeader: false, leaderId: null };
+    expect((await service.clusterHealth()).nodeId).toBe("n1");
   });
 
   it("SV-9 lag is told to listeners when it changes; one listener too many is OVERLOADED", async () => {

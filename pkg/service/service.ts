@@ -78,6 +78,7 @@ const ADMIN_ACTIONS = [
   "promote",
   "add member",
   "remove member",
+  "promote member",
   "transfer leadership",
   "step down",
   "compact",
@@ -131,6 +132,8 @@ export interface Service {
   onEvent(listener: (event: ServiceEvent) => void): () => void;
 
   health(): Promise<Health>;
+  /** The leader's picture, which knows all members; this node's own while the leader is silent. */
+  clusterHealth(): Promise<Health>;
   checks(names?: readonly CheckName[]): Promise<readonly CheckResult[]>;
   /** Brings the gauges up to date; call before metrics are read. */
   refreshMetrics(): Promise<void>;

@@ -79,6 +79,7 @@ export class DirectReplicator implements Replicator {
       mode: "standalone",
       nodeId: this.nodeId(),
       clusterId: "test",
+      address: null,
       role: "standalone",
       isLeader: true,
       leaderId: this.nodeId(),

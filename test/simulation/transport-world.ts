@@ -41,7 +41,7 @@ export class World {
           this.rejected.push(`${name} ${labels?.reason}`);
         },
       }),
-      gauge: () => ({ set: () => {} }),
+      gauge: () => ({ set: () => {}, forget: () => {} }),
       histogram: () => ({ observe: () => {} }),
     };
     const log = (_: string, event: string, message: string, fields?: LogFields) => {

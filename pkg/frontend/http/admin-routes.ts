@@ -3,7 +3,7 @@ import type { JsonValue } from "../../base/index.js";
 import type { AdminAction } from "../../service/index.js";
 import { sendJson } from "./answer.js";
 import type { HttpContext } from "./context.js";
-import { clusterStatus, members, raftState } from "./health-body.js";
+import { clusterStatus, members, raftState, replicationLag } from "./health-body.js";
 import { addRoute, type Route } from "./route.js";
 import { ANY, object, type Schema } from "./schemas.js";
 import { SlowStream } from "./slow-stream.js";
@@ -24,21 +24,17 @@ export function addAdminRoutes(app: FastifyInstance, context: HttpContext): void
       handle: async ({ reply }) => sendJson(reply, 200, await body()),
     });
   const health = () => service.health();
-  const status = async () => clusterStatus(await health());
+  const cluster = () => service.clusterHealth();
+  const status = async () => clusterStatus(await cluster());
   tell("/cluster/status", "Leader, members, term, commit index", status);
   tell("/admin/cluster/status", "Leader, members, term, commit index", status);
-  tell("/cluster/nodes", "All members", async () => ({ members: members(await health()) }));
+  tell("/cluster/nodes", "All members", async () => ({ members: members(await cluster()) }));
   tell("/admin/raft/state", "Term, role and indexes of this node", async () =>
     raftState(await health()),
   );
-  tell("/admin/replication/lag", "How far this node and its peers are behind", async () => {
-    const { lagEntries, lagMs, peers } = await health();
-    return {
-      lag_entries: lagEntries,
-      lag_ms: lagMs,
-      peers: peers.map(({ id, lag }) => ({ id, lag_entries: lag })),
-    };
-  });
+  tell("/admin/replication/lag", "How far this node and its peers are behind", async () =>
+    replicationLag(await health(), await cluster()),
+  );
   tell("/admin/wal/position", "The log's ends, and what the storage has of it", async () => {
     const { firstIndex, lastIndex, durableIndex, commitIndex } = await health();
     const { applied, durable } = await service.walPosition();
@@ -61,8 +57,9 @@ export function addAdminRoutes(app: FastifyInstance, context: HttpContext): void
     summary: "Whether every member is well",
     answers: { 200: ANY, 503: ANY },
     handle: async ({ reply }) => {
-      const all = members(await health());
-      const healthy = all.every((member) => member.healthy);
+      const picture = await cluster();
+      const all = members(picture);
+      const healthy = picture.leaderId !== null && all.every((member) => member.healthy);
       sendJson(reply, healthy ? 200 : 503, { healthy, members: all });
     },
   });
@@ -138,6 +135,12 @@ const ACTIONS: readonly ActionRoute[] = [
     method: "POST",
     url: "/admin/cluster/remove",
     action: "remove member",
+    fields: { node_id: string },
+  },
+  {
+    method: "POST",
+    url: "/admin/cluster/promote",
+    action: "promote member",
     fields: { node_id: string },
   },
   ...["/admin/cluster/transfer-leadership", "/admin/raft/transfer-leadership"].map(

@@ -68,6 +68,24 @@ export function sendProblem(
     .send(JSON.stringify(problem));
 }
 
+/** Sends a write on to the leader before it is tried here, when the leader's address is known. */
+export async function redirectFromFollower(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<boolean> {
+  const { isLeader, leaderId } = await context.service.health();
+  const http = isLeader || leaderId === null ? undefined : context.httpOf(leaderId);
+  if (http === undefined) return false;
+  redirect(request, reply, http);
+  return true;
+}
+
+function redirect(request: FastifyRequest, reply: FastifyReply, http: string): void {
+  const location = new URL(request.raw.url ?? "/", http).href;
+  reply.code(307).header("location", location).send();
+}
+
 /** `?redirect=true`: a write that belongs to the leader is answered with its address. */
 export function redirectToLeader(
   context: HttpContext,
@@ -78,9 +96,6 @@ export function redirectToLeader(
   if (!(error instanceof ReplicationError) || error.code !== "NOT_LEADER") return false;
   const http = error.details.leader && context.httpOf(error.details.leader.id);
   if (http === undefined) return false;
-  reply
-    .code(307)
-    .header("location", new URL(request.raw.url ?? "/", http).href)
-    .send();
+  redirect(request, reply, http);
   return true;
 }

@@ -6,6 +6,7 @@ export function replicationHealth(health: Health) {
     mode: health.mode,
     node_id: health.nodeId,
     cluster_id: health.clusterId,
+    address: health.address,
     role: health.role,
     is_leader: health.isLeader,
     leader_id: health.leaderId,
@@ -19,9 +20,10 @@ export function replicationHealth(health: Health) {
     lag_entries: health.lagEntries,
     lag_ms: health.lagMs,
     region: health.region,
-    peers: health.peers.map(({ id, address, healthy, lag, state, lastContactMs }) => ({
+    peers: health.peers.map(({ id, address, role, healthy, lag, state, lastContactMs }) => ({
       id,
       address,
+      role,
       healthy,
       lag,
       state,
@@ -30,24 +32,27 @@ export function replicationHealth(health: Health) {
   };
 }
 
-/** All members: this node and those it knows. `match_index` is what each has of the log. */
+/**
+ * All members: the node whose picture it is and those it knows. `match_index` is what each has of
+ * the log; null where only the leader could tell.
+ */
 export function members(health: Health) {
   const self = {
     id: health.nodeId as string,
-    address: health.isLeader ? health.leaderAddr : null,
+    address: health.address,
     state: health.state as string,
     role: health.role,
     healthy: health.healthy,
-    match_index: health.durableIndex as number,
-    lag: health.lagEntries,
+    match_index: health.durableIndex as number | null,
+    lag: health.lagEntries as number | null,
   };
-  const others = health.peers.map(({ id, address, state, healthy, lag }) => ({
+  const others = health.peers.map(({ id, address, role, state, healthy, lag }) => ({
     id,
     address,
     state,
-    role: state,
+    role,
     healthy,
-    match_index: Math.max(0, health.lastIndex - lag),
+    match_index: lag === null ? null : Math.max(0, health.lastIndex - lag),
     lag,
   }));
   return [self, ...others];
@@ -61,6 +66,22 @@ export function clusterStatus(health: Health) {
     members: members(health),
     commit_index: health.commitIndex,
     term: health.term,
+    as_seen_by: health.nodeId,
+    write_outage: health.leaderId === null,
+  };
+}
+
+/** How far this node is behind, by its own account and the leader's, and how far the others are. */
+export function replicationLag(own: Health, cluster: Health) {
+  const all = members(cluster);
+  const asSeen = all.find(({ id }) => id === own.nodeId)?.lag ?? 0;
+  return {
+    lag_entries: Math.max(own.lagEntries, asSeen),
+    lag_ms: own.lagMs,
+    as_seen_by: cluster.nodeId,
+    peers: all
+      .filter(({ id }) => id !== own.nodeId)
+      .map(({ id, role, lag }) => ({ id, role, lag_entries: lag })),
   };
 }
 

@@ -95,7 +95,8 @@ function addBalancerRoutes(app: FastifyInstance, context: HttpContext): void {
       query: { lag: { type: "integer", minimum: 0 } },
       holds: (health, { query }) => {
         const lagMax = whole(query, "lag", { min: 0, max: Number.MAX_SAFE_INTEGER });
-        return !health.isLeader && serves(health) && health.lagEntries <= (lagMax ?? Infinity);
+        const follows = !health.isLeader && serves(health) && health.leaderId !== null;
+        return follows && health.lagEntries <= (lagMax ?? Infinity);
       },
     },
     { url: "/read-only", summary: "200 on a node that answers reads", holds: serves },

@@ -247,6 +247,13 @@ describe("bad requests", () => {
     const redirected = await ask("PUT", "/nodes/a?redirect=true", {});
     expect(redirected.status).toBe(307);
     expect(redirected.headers.get("location")).toBe("http://n2.example:7474/nodes/a?redirect=true");
+    replicator.refuse = undefined;
+    replicator.picture = { isLeader: false, leaderId: "n2" as never };
+    expect((await ask("PUT", "/nodes/a?redirect=true", {})).status).toBe(307);
+    expect((await ask("PUT", "/nodes/a", {})).status).toBe(201);
+    replicator.picture = { isLeader: false, leaderId: "n3" as never };
+    expect((await ask("PUT", "/nodes/b?redirect=true", {})).status).toBe(201);
+    replicator.picture = {};
     replicator.refuse = new ReplicationError("COMMIT_UNKNOWN", "nobody knows");
     const unknown = await ask("PUT", "/nodes/a", {});
     expect(unknown).toMatchObject({ status: 504, body: { outcome: "unknown" } });
@@ -323,6 +330,40 @@ describe("health and operations", () => {
       replication: { mode: "standalone", node_id: "n1", lag_entries: 5, peers: [] },
     });
     expect((await ask("GET", "/metrics")).body.text).toContain("nornicdb_raft_term");
+    replicator.picture = { isLeader: false, leaderId: null, role: "follower" };
+    expect(await statuses("/replica", "/read-only", "/readyz/leader")).toEqual([503, 200, 503]);
+  });
+
+  it("HT-12 members are told with what each has, and what nobody here knows is null", async () => {
+    const follower = { healthy: true, state: "replicate", lastContactMs: 5 };
+    const peers = [
+      { ...follower, id: "n2", address: "h:2", role: "follower", lag: 0 },
+      { ...follower, id: "n3", address: "h:3", role: "learner", lag: null, healthy: false },
+    ];
+    replicator.picture = { peers, address: "h:1", leaderAddr: "h:1", role: "leader" };
+    await ask("PUT", "/nodes/a", {});
+    const status = await ask("GET", "/cluster/status");
+    expect(status.body).toMatchObject({
+      leader: { id: "n1", address: "h:1" },
+      as_seen_by: "n1",
+      write_outage: false,
+      members: [
+        { id: "n1", address: "h:1", role: "leader", match_index: 1, lag: 0 },
+        { id: "n2", address: "h:2", role: "follower", match_index: 1, lag: 0 },
+        { id: "n3", role: "learner", healthy: false, match_index: null, lag: null },
+      ],
+    });
+    expect((await ask("GET", "/cluster/health")).status).toBe(503);
+    const lag = (await ask("GET", "/admin/replication/lag")).body;
+    expect(lag).toMatchObject({
+      lag_entries: 0,
+      peers: [{ lag_entries: 0 }, { lag_entries: null }],
+    });
+    replicator.picture = { leaderId: null };
+    expect((await ask("GET", "/cluster/status")).body).toMatchObject({
+      leader: null,
+      write_outage: true,
+    });
   });
 
   it("HT-12 operator reads answer; what the mode lacks is a clear conflict", async () => {

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ReplicationError, type WriteAnswer } from "../../service/index.js";
-import { receiptText, redirectToLeader, sendText } from "./answer.js";
+import { receiptText, redirectFromFollower, redirectToLeader, sendText } from "./answer.js";
 import type { HttpContext } from "./context.js";
 import { flag, invalid } from "./query.js";
 import { toETag, writeOptions } from "./request-options.js";
@@ -53,6 +53,7 @@ async function write(
   const { request, reply, query } = call;
   const options = writeOptions(context, request, query);
   const redirect = flag(query, "redirect");
+  if (redirect && (await redirectFromFollower(context, request, reply))) return undefined;
   try {
     return await context.service.write(
       operations,

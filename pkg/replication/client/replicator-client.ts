@@ -205,7 +205,7 @@ export class ReplicatorClient implements Replicator {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#phase !== "open" && this.#phase !== "closing") throw this.#refusal();
     const order = (ticket: number): ToNode => ({ kind: "order", ticket, order: { action, args } });
-    return (await this.#ask(order, options)) as JsonValue;
+    return (await this.#ask(order, options, "COMMIT_UNKNOWN")) as JsonValue;
   }
 
   async health(): Promise<Health> {
@@ -225,16 +225,18 @@ export class ReplicatorClient implements Replicator {
     return (await this.#ask((ticket) => ({ kind: "metrics", ticket }), {})) as object;
   }
 
-  #ask(question: (ticket: number) => ToNode, options: ApplyOptions): Promise<Asked> {
+  #ask(
+    question: (ticket: number) => ToNode,
+    options: ApplyOptions,
+    late: "LAGGING" | "COMMIT_UNKNOWN" = "LAGGING",
+  ): Promise<Asked> {
     const ticket = this.#nextTicket;
     this.#nextTicket += 1;
     const asked = deferred<Asked>();
     this.#asked.set(ticket, asked);
     const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
     const cancel = this.#parts.timers.after(timeoutMs, () => {
-      asked.reject(
-        new ReplicationError("LAGGING", `the node did not answer within ${timeoutMs} ms`),
-      );
+      asked.reject(new ReplicationError(late, `the node did not answer within ${timeoutMs} ms`));
     });
     this.#flush();
     this.#channel?.send(question(ticket));

@@ -11,6 +11,7 @@ export interface ModeHost<State, I> {
   state(): State;
   view(): CoreView;
   applied(): Position;
+  health(): Health;
   /** The mode has replaced the state; only while no apply is under way. */
   restored(position: Position): void;
   /** Runs `body` between two steps of the core. */
@@ -26,7 +27,7 @@ export interface ModeHost<State, I> {
 }
 
 /** What the health page says beyond what every node knows of itself. */
-export type ModeHealth = Pick<Health, "leaderAddr" | "peers" | "lagMs">;
+export type ModeHealth = Pick<Health, "address" | "leaderAddr" | "peers" | "lagMs">;
 
 /** What an operator asks of a node: an action of the admin API with its arguments. */
 export interface Order {

@@ -89,6 +89,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       state: () => this.#driver.state,
       view: () => this.#driver.view(),
       applied: () => this.#driver.applied,
+      health: () => this.health(),
       restored: (position) => this.#driver.restored(position),
       exclusively: (body) => this.#driver.exclusively(body),
       answer: (answers) => this.#onAnswers(answers),
@@ -336,16 +337,18 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     const view = this.#driver.view();
     const failed = this.#driver.failure;
     const lag = Math.max(0, view.commitIndex - view.appliedIndex);
+    const leaderId = this.#leaderOf(view);
+    const obstacle = failed?.message ?? view.reason;
     return {
       mode: identity.mode,
       nodeId: identity.nodeId,
       clusterId: identity.clusterId,
       role: view.role,
       isLeader: view.isLeader && failed === undefined,
-      leaderId: this.#leaderOf(view),
+      leaderId,
       state: failed === undefined ? view.state : "failed",
-      reason: failed === undefined ? view.reason : failed.message,
-      healthy: failed === undefined && view.state === "ready",
+      reason: obstacle ?? (leaderId === null ? "no leader is known" : null),
+      healthy: failed === undefined && view.state === "ready" && leaderId !== null,
       term: view.term,
       lastIndex: log.last.index,
       durableIndex: log.durableIndex,

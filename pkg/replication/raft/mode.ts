@@ -1,20 +1,22 @@
-import type { LogIndex, NodeId, Position } from "../../base/index.js";
+import type { JsonValue, LogIndex, NodeId, Position } from "../../base/index.js";
 import type { Cancel, Clock, LogLevel, Timers } from "../../runtime/index.js";
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
 import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
 import { ReplicationError } from "../errors.js";
 import { type LogStore, MessageType, type PeerMessage, type Transport } from "../ports/index.js";
-import type { PeerHealth, ReadLevel } from "../replicator.js";
+import type { ReadLevel } from "../replicator.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
 import { type ConfigEntry, decodeMembership, memberIds } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
 import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
 import { Forwarder } from "./forwarding.js";
+import { FrontEnds } from "./front-ends.js";
 import { type MembersFile, neededFrom } from "./members-file.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
+import { peerHealth } from "./peer-health.js";
 import { RaftPeers } from "./peers.js";
 import { RaftReads } from "./reads.js";
 import { RemoteWrites } from "./remote-writes.js";
@@ -55,10 +57,10 @@ export interface RaftTiming {
   readonly handOverMs: number;
 }
 
+/** Longest wait for a member that is asked where it serves, in milliseconds. */
+const FRONT_ENDS_CALL_MS = 1_000;
 /** Snapshots are looked after this often, in milliseconds. */
 const SNAPSHOT_TICK_MS = 100;
-/** A link silent for longer counts as unhealthy, in ticks of the core. */
-const HEALTHY_SILENT_TICKS = 100;
 
 /** Raft bound to a node: ticks, peers, snapshots, and the ways of writes, reads and orders. */
 export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
@@ -69,6 +71,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   readonly #remote: RemoteWrites;
   readonly #reads: RaftReads;
   readonly #orders: RaftOrders;
+  readonly #frontEnds: FrontEnds;
   #host: ModeHost<RaftState, RaftInput> | undefined;
   #snapshots: RaftSnapshots | undefined;
   #configs: readonly ConfigEntry[] | undefined;
@@ -120,7 +123,13 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       leader: () => this.#leader,
       input: (input) => this.#input(input),
       forward: (leader, message) => this.#call(leader, message, timing.retryMs),
+      tell: (action) => this.#tell(action),
       settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
+    });
+    this.#frontEnds = new FrontEnds({
+      self: own.id,
+      peers: () => this.#otherMembers(),
+      call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
     });
   }
 
@@ -211,7 +220,22 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   order(ticket: number, order: Order): void {
-    this.#orders.begin(ticket, order);
+    if (order.action !== "front ends") {
+      this.#orders.begin(ticket, order);
+      return;
+    }
+    const settle = (outcome: JsonValue) => this.#bound().settleOrder(ticket, outcome);
+    void this.#frontEnds.collect(order.args).then(settle);
+  }
+
+  #tell(action: string): JsonValue | undefined {
+    if (action === "front ends") return this.#frontEnds.own;
+    return action === "describe" ? ({ ...this.#bound().health() } as never) : undefined;
+  }
+
+  #otherMembers(): readonly NodeId[] {
+    const { membership } = this.core.view(this.#bound().state());
+    return memberIds(membership).filter((id) => id !== this.#parts.own.id);
   }
 
   describe(note: string): { readonly level: LogLevel; readonly text: string } {
@@ -220,26 +244,19 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
 
   health(): ModeHealth {
     const view = this.core.view(this.#bound().state());
-    const { tickMs } = this.#parts.timing;
+    const { own, timing } = this.#parts;
     const leader = view.leaderId;
-    const peers = memberIds(view.membership)
-      .filter((id) => id !== this.#parts.own.id)
-      .map((id): PeerHealth => {
-        const seen = view.peers.find((peer) => peer.id === id);
-        const connected = this.#peers.isConnected(id);
-        return {
-          id,
-          address: this.#peers.addressOf(id) ?? "",
-          healthy: seen === undefined ? connected : seen.silentTicks < HEALTHY_SILENT_TICKS,
-          lag: seen === undefined ? 0 : view.lastIndex - seen.match,
-          state: seen?.phase ?? (connected ? "connected" : "unreachable"),
-          lastContactMs: seen === undefined ? 0 : seen.silentTicks * tickMs,
-        };
-      });
-    const address = leader === this.#parts.own.id ? this.#parts.own.address : undefined;
+    const leaderAddr = leader === own.id ? own.address : leader && this.#peers.addressOf(leader);
     return {
-      leaderAddr: leader === null ? null : (address ?? this.#peers.addressOf(leader) ?? null),
-      peers,
+      address: own.address,
+      leaderAddr: leaderAddr ?? null,
+      peers: peerHealth({
+        view,
+        self: own.id,
+        tickMs: timing.tickMs,
+        isConnected: (id) => this.#peers.isConnected(id),
+        addressOf: (id) => this.#peers.addressOf(id),
+      }),
       lagMs: 0,
     };
   }

@@ -16,6 +16,8 @@ export interface RaftOrdersParts {
   leader(): NodeId | null;
   input(input: RaftInput): void;
   forward(leader: NodeId, message: PeerMessage): Promise<PeerMessage>;
+  /** The answer to a question about this node; undefined for an action that is none. */
+  tell(action: string): JsonValue | undefined;
   settle(ticket: number, outcome: JsonValue | ReplicationError): void;
 }
 
@@ -95,6 +97,11 @@ export class RaftOrders {
   }
 
   #carryOut({ action, args }: Order, settle: Settle): void {
+    const told = this.#parts.tell(action);
+    if (told !== undefined) {
+      settle(told);
+      return;
+    }
     const make = ACTIONS[action];
     if (make === undefined) {
       settle(new ReplicationError("CONFLICT", `mode raft has no "${action}"`));

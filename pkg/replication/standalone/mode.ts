@@ -65,7 +65,7 @@ export class StandaloneMode implements Mode<StandaloneState, StandaloneInput, ne
   }
 
   health(): ModeHealth {
-    return { leaderAddr: null, peers: [], lagMs: 0 };
+    return { address: null, leaderAddr: null, peers: [], lagMs: 0 };
   }
 
   async beforeCut(upTo: LogIndex): Promise<LogIndex> {

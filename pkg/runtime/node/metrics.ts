@@ -41,6 +41,7 @@ export function prometheusMetrics(): PrometheusMetrics {
         return {
           set: (value: number, labels?: Labels) =>
             labels ? metric.set(labels, value) : metric.set(value),
+          forget: (labels: Labels) => metric.remove(labels),
         };
       }),
     histogram: (name, help, buckets, labelNames = []) =>

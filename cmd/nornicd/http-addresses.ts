@@ -1,0 +1,69 @@
+import type { JsonValue } from "../../pkg/base/index.js";
+import type { ReplicatorClient } from "../../pkg/replication/index.js";
+import type { Cancel, Timers } from "../../pkg/runtime/index.js";
+
+/** Members come and go and restart on other ports; what is known is asked for again after this. */
+const REFRESH_MS = 5_000;
+const ASK_MS_MAX = 2_000;
+
+/** Where the members of the cluster serve HTTP, as far as they have said. */
+export class HttpAddresses {
+  readonly #replicator: ReplicatorClient;
+  readonly #timers: Timers;
+  #own: string | null = null;
+  #known: ReadonlyMap<string, string> = new Map();
+  #asking = false;
+  #closed = false;
+  #cancel: Cancel = () => {};
+  #stopListening = () => {};
+
+  constructor(replicator: ReplicatorClient, timers: Timers) {
+    this.#replicator = replicator;
+    this.#timers = timers;
+  }
+
+  of(nodeId: string): string | undefined {
+    return this.#known.get(nodeId);
+  }
+
+  /** @param own - where this node serves; null: nowhere */
+  start(own: string | null): void {
+    this.#own = own;
+    this.#stopListening = this.#replicator.onEvent((event) => {
+      if (event.kind === "leader" && event.leaderId !== null) void this.#refresh();
+    });
+    void this.#refresh();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+    this.#stopListening();
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#asking || this.#closed) return;
+    this.#asking = true;
+    this.#cancel();
+    try {
+      const own = this.#own === null ? {} : { http: this.#own };
+      const told = await this.#replicator.order("front ends", own, { timeoutMs: ASK_MS_MAX });
+      this.#known = toAddresses(told, this.#known);
+    } catch {
+      // The node starts, stops or has failed; what was known still is the best guess.
+    }
+    this.#asking = false;
+    if (!this.#closed) this.#cancel = this.#timers.after(REFRESH_MS, () => void this.#refresh());
+  }
+}
+
+/** A member that did not answer now keeps the address it had. */
+function toAddresses(told: JsonValue, before: ReadonlyMap<string, string>) {
+  const addresses = new Map(before);
+  for (const [id, frontEnds] of Object.entries(Object(told) as Record<string, unknown>)) {
+    const { http } = Object(frontEnds) as { readonly http?: unknown };
+    if (typeof http === "string" && URL.canParse(http)) addresses.set(id, http);
+    else addresses.delete(id);
+  }
+  return addresses;
+}
