@@ -330,6 +330,13 @@ describe("what another node may send", () => {
     expect(refusedField(() => read(MessageType.walBatch, null))).toBe("type");
   });
 
+  it("RW-4 a vote that is given has no reason why not", () => {
+    const x = { for: 4, refusal: "loyal", disk: "d" };
+    const vote = { term: 4, vote_granted: true, voter_id: "n1", x };
+    const field = refusedField(() => read(MessageType.voteResponse, vote));
+    expect(field).toBe("vote_response.x.refusal");
+  });
+
   it("RW-5 a message that names another sender is refused (FC-143)", () => {
     for (const body of samples()) {
       const message = toPeerMessage(body, SELF);
