@@ -109,18 +109,52 @@ class Run {
     else if (fault === "slow_disk") node.slowUntil = end;
     else if (fault === "compact") world.compact(node);
     else if (fault === "flush") node.appliedDurable = random.between(node.appliedDurable, node.applied);
+    else if (fault === "duel") this.#duel();
     else if (fault === "members") this.#change();
     else if (fault === "wipe") this.#wipe(node);
     else if (fault === "log_full") this.#full(node, "logFull");
     else if (fault === "storage_full") this.#full(node, "storageFull");
-    else {
-      const leader = this.#someone();
-      if (leader === undefined || leader.state.phase !== "ready") return;
-      const ticket = this.#ask(leader, "change", null);
-      const target = random.chance(1, 2) ? null : random.pick(nodes).id;
-      if (fault === "transfer") world.external(leader, { kind: "transfer", ticket, target });
-      else world.external(leader, { kind: "step_down", ticket });
-    }
+    else this.#handOver(fault === "transfer");
+  }
+
+  #handOver(transfer: boolean): void {
+    const { world } = this;
+    const leader = this.#someone();
+    if (leader === undefined || leader.state.phase !== "ready") return;
+    const ticket = this.#ask(leader, "change", null);
+    const target = world.random.chance(1, 2) ? null : world.random.pick(world.ids);
+    if (transfer) world.external(leader, { kind: "transfer", ticket, target });
+    else world.external(leader, { kind: "step_down", ticket });
+  }
+
+  /**
+   * Everything that makes a second leader likely while the first still thinks it leads: it is cut
+   * off or stands still, hands over just before, and a follower restarts and forgets whom it heard.
+   */
+  #duel(): void {
+    const { world } = this;
+    const { random } = world;
+    const leader = world.leader();
+    if (leader === undefined) return;
+    if (random.chance(1, 2)) this.#handOver(true);
+    world.after(random.below(150), () => {
+      if (world.calm) return;
+      const end = world.now + random.between(ELECTION, 4 * ELECTION);
+      if (random.chance(1, 3)) leader.pausedUntil = end;
+      else {
+        const shape = random.below(3);
+        for (const other of world.ids) {
+          if (other === leader.id) continue;
+          if (shape !== 1) world.cuts.add(`${other}>${leader.id}`);
+          if (shape !== 2) world.cuts.add(`${leader.id}>${other}`);
+        }
+      }
+      if (!random.chance(1, 2)) return;
+      const bounced = world.node(random.pick(world.ids));
+      if (bounced === leader) return;
+      world.crash(bounced);
+      world.after(random.between(5, 300), () => world.boot(bounced));
+    });
   }
 
   #cut(): void {

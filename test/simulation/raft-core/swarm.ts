@@ -35,6 +35,7 @@ export const FAULTS = [
   "wipe",
   "log_full",
   "storage_full",
+  "duel",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -53,6 +54,7 @@ const WEIGHT: Record<Fault, number> = {
   wipe: 2,
   log_full: 2,
   storage_full: 2,
+  duel: 10,
 };
 
 /** A random subset of the faults for each seed: some bugs only show when others are absent. */
@@ -63,7 +65,7 @@ export function swarmOf(seed: number): Swarm {
     FAULTS.map((fault) => [fault, all || random.chance(1, 2) ? WEIGHT[fault] : 0]),
   ) as Record<Fault, number>;
   if (faults.crash > 0 || faults.wipe > 0) faults.restart = WEIGHT.restart;
-  if (faults.cut > 0) faults.heal = WEIGHT.heal;
+  if (faults.cut > 0 || faults.duel > 0) faults.heal = WEIGHT.heal;
   if (faults.compact > 0) faults.flush = WEIGHT.flush;
   return {
     seed,
@@ -72,7 +74,7 @@ export function swarmOf(seed: number): Swarm {
     oneFounder: random.chance(1, 4),
     loss: random.pick<Ratio>([[0, 1], [0, 1], [2, 100], [10, 100], [30, 100]]),
     duplicate: random.pick<Ratio>([[0, 1], [5, 100], [50, 100]]),
-    spike: random.pick<Ratio>([[0, 1], [1, 100], [5, 100]]),
+    spike: random.pick<Ratio>([[0, 1], [2, 100], [15, 100]]),
     delayMax: random.pick([20, 60, 100]),
     syncMax: random.pick([10, 40, 150]),
     driftPercent: random.pick([0, 2, 4]),

@@ -301,6 +301,10 @@ export class World {
       const target = this.nodes.get(to);
       if (target?.up !== true || fails || this.cuts.has(`${from}>${to}`)) return;
       this.#deliverSnapshot(target, from, { position, config, term });
+      if (this.calm || !this.random.chance(1, 2)) return;
+      this.after(this.random.below(3000), () => {
+        if (target.up) this.#deliverSnapshot(target, from, { position, config, term });
+      });
     });
     this.#later(node, delay + 50, () => {
       const done = fails || this.cuts.has(`${to}>${from}`) ? null : position;
@@ -318,6 +322,7 @@ export class World {
 
   #install(node: SimNode, effect: Of<"install">): void {
     const { position, config, keepTail } = effect;
+    if (position.index < node.applied) throw new Violation("a snapshot takes the state back");
     this.flushPending(node, Number.POSITIVE_INFINITY);
     for (const image of [node.live, node.durable]) {
       if (keepTail) image.compact(position.index);
