@@ -382,7 +382,7 @@ describe("a disk that does not do its work", () => {
     expect(w.logged).toContain("snapshot_restarted receiver_lost_chunks");
   });
 
-  it("SX-17 whatever lies in the place of the staged file is no copy of ours, and goes", async () => {
+  it("SX-17 whatever lies in the place of the staged file is no copy of ours, and goes; ids name no files (FC-173)", async () => {
     const w = new SnapshotWorld();
     await w.fill(NODES);
     await w.run(w.disk.makeDirectory(DIRECTORY));
