@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseRequestId, type RequestId } from "../base/index.js";
-import { PayloadPacker, unpackPayloads } from "./payload.js";
+import { PayloadPacker, toTimestamp, unpackPayloads } from "./payload.js";
 
 const decode = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString("utf8"));
 
@@ -36,6 +36,12 @@ describe("payload packer", () => {
       }),
     );
     expect(packer.count).toBe(0);
+  });
+
+  it("CL-3 timestamps are spelled as frames spell them, so that bytes stay the same on every node", () => {
+    const from = Date.UTC(2026, 0, 2, 3, 4);
+    const stamps = [0, 1, 20, 300, 10_000, 10_500].map((ms) => toTimestamp(from + ms).slice(17));
+    expect(stamps).toEqual(["00Z", "00.001Z", "00.02Z", "00.3Z", "10Z", "10.5Z"]);
   });
 
   it("CL-3 what was taken is not overwritten by what comes next", () => {

@@ -11,6 +11,14 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "&": "\\u0026",
 };
 
+/**
+ * RFC 3339 in milliseconds as frames spell it, without trailing zeros. Any other spelling would be
+ * put right on the way, and the entry of a follower would have other bytes than the leader's.
+ */
+export function toTimestamp(wallMs: number): string {
+  return new Date(wallMs).toISOString().replace(/\.?0+Z$/, "Z");
+}
+
 /** Several payloads in one piece of memory: payload `i` ends before `ends[i]`. */
 export interface PackedPayloads {
   readonly bytes: Uint8Array;

@@ -14,7 +14,7 @@ import type { Command } from "../command.js";
 import type { Order } from "../driver/mode.js";
 import { type ErrorData, fromErrorData, ReplicationError } from "../errors.js";
 import type { ReplicationLimits } from "../limits.js";
-import { PayloadPacker } from "../payload.js";
+import { PayloadPacker, toTimestamp } from "../payload.js";
 import type {
   ApplyOptions,
   Health,
@@ -150,11 +150,11 @@ export class ReplicatorClient implements Replicator {
     return undefined;
   }
 
-  /** RFC 3339 in milliseconds; the text is made once a millisecond. */
+  /** The text is made once a millisecond. */
   #timestamp(): string {
     const nowMs = this.#parts.clock.wallMs();
     if (nowMs !== this.#stamp.atMs) {
-      this.#stamp = { atMs: nowMs, text: new Date(nowMs).toISOString() };
+      this.#stamp = { atMs: nowMs, text: toTimestamp(nowMs) };
     }
     return this.#stamp.text;
   }
