@@ -39,6 +39,10 @@ export class DigestSums {
     this.#sums.set(new Float64Array(new Uint8Array(bytes).buffer));
   }
 
+  setShards(shards: readonly number[]): void {
+    this.#sums.set(shards);
+  }
+
   clear(): void {
     this.#sums.fill(0);
   }

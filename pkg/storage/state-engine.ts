@@ -129,6 +129,13 @@ export class StateEngine {
     this.#changesFrom = position.index;
   }
 
+  /** Sums and counts as the content itself says. */
+  recount(shards: readonly number[], counts: GraphCounts): void {
+    this.#digest.setShards(shards);
+    this.#nodes = counts.nodes;
+    this.#edges = counts.edges;
+  }
+
   #applyCommand(entry: Entry): ApplyResult {
     const { index } = entry;
     const command = decodeCommand(entry.payload);

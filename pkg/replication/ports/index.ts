@@ -1,3 +1,12 @@
+export type {
+  ComparableContent,
+  ContentAnswers,
+  ContentKey,
+  ContentQuery,
+  ContentRecord,
+  ContentSums,
+  ShardSample,
+} from "./content.js";
 export type { Entry, EntryKind } from "./entry.js";
 export { LOG_ERROR_CODES, LogError, type LogErrorCode, type LogErrorDetails } from "./log-error.js";
 export type { HardState, LogOutline, LogStore } from "./log-store.js";

@@ -1,5 +1,6 @@
 import type { Awaitable, JsonValue, LogIndex, Position } from "../../base/index.js";
 import type { ErrorCode } from "../errors.js";
+import type { ComparableContent } from "./content.js";
 import type { Entry } from "./entry.js";
 
 /** What came of one command. A refusal is a result too: the same on every node. */
@@ -39,6 +40,8 @@ export interface StateMachine {
    * of the calls, and once one has thrown `STORAGE_FULL` so do those that were sent behind it.
    */
   readonly applyAheadMax?: number;
+  /** Missing: replicas of this state machine are compared by their digests alone. */
+  readonly content?: ComparableContent | undefined;
   /**
    * Applies committed entries in order; the first index is the applied index + 1 and kinds other
    * than `command` only move the position. Entries and position change together. On return the

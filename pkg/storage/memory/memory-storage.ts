@@ -1,8 +1,16 @@
 import { type LogIndex, NO_POSITION, type Position } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
-import type { ApplyResult, Digest, Entry, SnapshotReader } from "../../replication/ports/index.js";
+import {
+  type ApplyResult,
+  type ComparableContent,
+  type Digest,
+  type Entry,
+  type SnapshotReader,
+  StateMachineError,
+} from "../../replication/ports/index.js";
 import { compareUtf8 } from "../canonical.js";
 import type { DecodedCommand } from "../commands.js";
+import { inspectContent } from "../content/inspect-content.js";
 import { sumContent } from "../digest-sums.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { STORAGE_LIMITS } from "../limits.js";
@@ -21,6 +29,7 @@ import {
 import { toGraphEdge, toGraphNode } from "../records.js";
 import { StateEngine } from "../state-engine.js";
 import type { Storage } from "../storage.js";
+import { MemoryContent, repairMemory } from "./memory-content.js";
 import { decodeSnapshot, encodeSnapshot } from "./memory-snapshot.js";
 import { MemoryStore } from "./memory-store.js";
 
@@ -42,6 +51,27 @@ export class MemoryStorage extends OfflineWrites implements Storage {
   #engine: StateEngine;
   #owned = false;
   #closed = false;
+  #fixed: MemoryContent | undefined;
+  readonly content: ComparableContent = {
+    fix: () => {
+      this.#fixed = new MemoryContent(this.#store);
+      return this.#engine.position;
+    },
+    inspect: async (query) => {
+      if (this.#fixed === undefined) {
+        throw new StateMachineError("STORAGE_FAILED", "nothing is fixed");
+      }
+      return (await inspectContent(this.#fixed, query, async () => {})) as never;
+    },
+    release: () => {
+      this.#fixed = undefined;
+    },
+    repair: (records) => {
+      const { content, counts } = repairMemory(this.#store, records);
+      this.#engine.recount(content.sums, counts);
+      return this.#engine.position;
+    },
+  };
 
   constructor(window: number) {
     super();
@@ -112,6 +142,7 @@ export class MemoryStorage extends OfflineWrites implements Storage {
     const { store, state } = decodeSnapshot(Buffer.concat(parts));
     const engine = new StateEngine(store, this.#window);
     engine.load(state, store.rows);
+    this.#fixed = undefined;
     this.#store = store;
     this.#engine = engine;
     return engine.position;

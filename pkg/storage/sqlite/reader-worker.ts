@@ -1,8 +1,11 @@
 import { workerData } from "node:worker_threads";
 import type { LogIndex, Position } from "../../base/index.js";
+import type { ContentQuery } from "../../replication/ports/index.js";
+import { systemTimers } from "../../runtime/node/index.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { serveCalls } from "../threads/thread-calls.js";
 import { type Connection, openConnection } from "./connection.js";
+import { ContentView } from "./content-view.js";
 import { readState } from "./schema.js";
 import { copyDatabase } from "./snapshot-file.js";
 import { toStateMachineError } from "./sqlite-error.js";
@@ -13,6 +16,7 @@ import type { ReaderWorkerData } from "./worker-messages.js";
 const { settings, ports } = workerData as ReaderWorkerData;
 
 let connection: Connection | undefined;
+const view = new ContentView(settings.path, (run) => systemTimers.soon(run));
 
 function opened(): Connection {
   // Checkpoints write, so that this connection may; nothing else here does.
@@ -43,8 +47,12 @@ const handlers = {
   checkpoint: () => {
     opened().pragma("wal_checkpoint(PASSIVE)");
   },
+  fix: (): Position => view.fix(),
+  inspect: (query: ContentQuery) => view.inspect(query),
+  unfix: () => view.close(),
   /** Lets go of the file; the next call opens it anew. */
   release: () => {
+    view.close();
     connection?.close();
     connection = undefined;
   },

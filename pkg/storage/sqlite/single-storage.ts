@@ -1,13 +1,20 @@
 import { rmSync } from "node:fs";
 import type { LogIndex, Position } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
-import type { ApplyResult, Digest, Entry, SnapshotReader } from "../../replication/ports/index.js";
+import type {
+  ApplyResult,
+  ComparableContent,
+  Digest,
+  Entry,
+  SnapshotReader,
+} from "../../replication/ports/index.js";
 import type { FileLock } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
 import { checkApplied, notReadable } from "../queries.js";
 import { type Connection, openConnection } from "./connection.js";
+import { ContentView } from "./content-view.js";
 import {
   checkSnapshot,
   copyDatabase,
@@ -25,11 +32,13 @@ import { SqliteWriter, type WriterOptions } from "./sqlite-writer.js";
 /** Everything in the calling thread: for simulation, tests and small machines. */
 export class SingleThreadStorage extends OfflineWrites implements SqliteStorage {
   readonly path: string;
+  readonly content: ComparableContent;
   readonly #options: WriterOptions;
   readonly #lock: FileLock;
   #writer: SqliteWriter;
   #readConnection: Connection;
   #reader: SqliteReader;
+  readonly #view: ContentView;
   #snapshots = 0;
   #closing: Promise<void> | undefined;
 
@@ -41,6 +50,18 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
     this.#writer = new SqliteWriter(options);
     this.#readConnection = openConnection(options.path, "read");
     this.#reader = this.#newReader();
+    const view = new ContentView(options.path, options.timers?.soon.bind(options.timers));
+    this.#view = view;
+    this.content = {
+      fix: () => {
+        this.#assertOpen();
+        this.#writer.commit();
+        return view.fix();
+      },
+      inspect: view.inspect.bind(view),
+      release: () => view.close(),
+      repair: (records) => this.#writer.repair(records),
+    };
   }
 
   applyBatch(entries: readonly Entry[]): readonly ApplyResult[] {
@@ -95,6 +116,7 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
     try {
       await receiveSnapshot(chunks, file);
       checkSnapshot(file, this.#options.identity);
+      this.#view.close();
       this.#readConnection.close();
       await this.#writer.close({ discard: true });
       installSnapshot(file, this.path);
@@ -147,6 +169,7 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
 
   async #close(): Promise<void> {
     try {
+      this.#view.close();
       this.#readConnection.close();
       await this.#writer.close();
     } finally {

@@ -1,4 +1,5 @@
 import { valueKey } from "../canonical.js";
+import type { ParsedKey, Thing } from "../content/thing.js";
 import { type EdgeRecord, type IndexRecord, indexId, type NodeRecord } from "../records.js";
 import type { AppliedRow, StateStore } from "../state-engine.js";
 import type { Connection, Statement } from "./connection.js";
@@ -104,6 +105,21 @@ export class SqliteStore implements StateStore {
     const index = { ...after, id: Number(lastInsertRowid) };
     this.#indexes.set(indexId(after), index);
     this.#fill(index);
+  }
+
+  /** Puts a thing in its place whatever is there: what stands there is not trusted, nor read. */
+  replace({ kind, id }: ParsedKey, thing: Thing | undefined): void {
+    if (kind === "i") {
+      this.changeIndex(this.#indexes.get(id), thing?.kind === "i" ? thing.row : undefined);
+    } else if (kind === "e") {
+      this.changeEdge(id, undefined, undefined);
+      if (thing?.kind === "e") this.changeEdge(id, undefined, thing.row);
+    } else {
+      this.#prepared("DELETE FROM node_labels WHERE node_id = ?").run(id);
+      this.#prepared("DELETE FROM index_entries WHERE node_id = ?").run(id);
+      this.#prepared("DELETE FROM nodes WHERE id = ?").run(id);
+      if (thing?.kind === "n") this.changeNode(id, undefined, thing.row);
+    }
   }
 
   appendApplied(row: AppliedRow): void {

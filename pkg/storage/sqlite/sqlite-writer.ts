@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { NO_POSITION, type Position } from "../../base/index.js";
 import {
   type ApplyResult,
+  type ContentRecord,
   type Digest,
   type Entry,
   StateMachineError,
@@ -14,6 +15,7 @@ import type { OperationResult } from "../graph.js";
 import { ownedByLog, toOperationResult } from "../offline-writes.js";
 import { StateEngine } from "../state-engine.js";
 import { type Connection, openConnection } from "./connection.js";
+import { repairStore } from "./repair.js";
 import { prepareSchema, readState, type StoreIdentity, writeState } from "./schema.js";
 import { toStateMachineError } from "./sqlite-error.js";
 import { SqliteStore } from "./sqlite-store.js";
@@ -165,6 +167,19 @@ export class SqliteWriter {
     this.#uncommitted += 1;
     if (this.#uncommitted >= COMMIT_ENTRIES_MAX) this.commit();
     return toOperationResult(outcome);
+  }
+
+  /** See `ComparableContent.repair`. */
+  async repair(records: readonly ContentRecord[]): Promise<Position> {
+    this.commit();
+    this.#guard(() => {
+      this.#ensureTransaction();
+      const { content, counts } = repairStore(this.#connection, this.#store, records);
+      this.#engine.recount(content.sums, counts);
+    });
+    this.commit();
+    await this.#sync();
+    return this.applied;
   }
 
   setPosition(position: Position): void {

@@ -9,6 +9,7 @@ import {
 } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
 import {
+  type ComparableContent,
   type Digest,
   type Entry,
   type StateMachine,
@@ -148,6 +149,10 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
 
   digest() {
     return this.#live().digest();
+  }
+
+  get content(): ComparableContent | undefined {
+    return this.#machine.content;
   }
 
   async snapshot() {

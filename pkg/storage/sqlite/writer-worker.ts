@@ -1,7 +1,14 @@
 import { rmSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { invariant, type Position } from "../../base/index.js";
-import type { Digest, Entry, SnapshotReader, StateMachine } from "../../replication/ports/index.js";
+import type {
+  ComparableContent,
+  ContentRecord,
+  Digest,
+  Entry,
+  SnapshotReader,
+  StateMachine,
+} from "../../replication/ports/index.js";
 import type { Logger } from "../../runtime/index.js";
 import { systemTimers } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
@@ -58,7 +65,18 @@ function opened(): SqliteWriter {
   return writer;
 }
 
+const content: ComparableContent = {
+  fix: () => {
+    opened().commit();
+    return keeper.call<Position>("fix", []);
+  },
+  inspect: (query) => keeper.call("inspect", [query]),
+  release: () => keeper.call("unfix", []),
+  repair: (records: readonly ContentRecord[]) => opened().repair(records),
+};
+
 const machine: StateMachine = {
+  content,
   applyBatch: (entries: readonly Entry[]) => opened().applyBatch(entries),
   getWALPosition: (): Position => opened().applied,
   durablePosition: (): Position => opened().durable,

@@ -8,6 +8,10 @@ import {
 } from "../../base/index.js";
 import {
   type ApplyResult,
+  type ComparableContent,
+  type ContentAnswers,
+  type ContentQuery,
+  type ContentRecord,
   type Digest,
   type Entry,
   type SnapshotReader,
@@ -41,6 +45,10 @@ export function serveStateMachine(port: MessagePort, stateMachine: StateMachine)
     durablePosition: () => stateMachine.durablePosition(),
     flush: () => stateMachine.flush(),
     digest: () => stateMachine.digest(),
+    contentFix: () => contentOf(stateMachine).fix(),
+    contentInspect: (query: ContentQuery) => contentOf(stateMachine).inspect(query),
+    contentRelease: () => contentOf(stateMachine).release(),
+    contentRepair: (records: readonly ContentRecord[]) => contentOf(stateMachine).repair(records),
     close: () => stateMachine.close(),
     snapshot: async () => {
       const reader = await stateMachine.snapshot();
@@ -68,6 +76,11 @@ export function serveStateMachine(port: MessagePort, stateMachine: StateMachine)
   });
 }
 
+function contentOf({ content }: StateMachine): ComparableContent {
+  if (content !== undefined) return content;
+  throw new StateMachineError("STORAGE_FAILED", "this state machine's content cannot be compared");
+}
+
 /**
  * The other end: a state machine that lives in the thread behind `port`.
  * @param applyAheadMax - that of the machine there; batches under way hide the way to its thread
@@ -78,12 +91,20 @@ export function connectStateMachine(port: MessagePort, applyAheadMax = 1): State
 
 class RemoteStateMachine implements StateMachine {
   readonly applyAheadMax: number;
+  readonly content: ComparableContent;
   readonly #client: CallClient;
   #closing: Promise<void> | undefined;
 
   constructor(client: CallClient, applyAheadMax: number) {
     this.#client = client;
     this.applyAheadMax = applyAheadMax;
+    this.content = {
+      fix: () => client.call("contentFix", []),
+      inspect: <Kind extends keyof ContentAnswers>(query: ContentQuery & { kind: Kind }) =>
+        client.call<ContentAnswers[Kind]>("contentInspect", [query]),
+      release: () => client.call("contentRelease", []),
+      repair: (records) => client.call("contentRepair", [records]),
+    };
   }
 
   async applyBatch(entries: readonly Entry[]): Promise<readonly ApplyResult[]> {

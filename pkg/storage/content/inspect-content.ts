@@ -1,0 +1,202 @@
+import { crc32 } from "node:zlib";
+import { type JsonValue, unreachable } from "../../base/index.js";
+import type {
+  ContentAnswers,
+  ContentKey,
+  ContentQuery,
+  ContentSums,
+  ShardSample,
+} from "../../replication/ports/index.js";
+import { compareUtf8, contentHash } from "../canonical.js";
+import { STORAGE_LIMITS } from "../limits.js";
+import type { AppliedRow } from "../state-engine.js";
+import {
+  bucketOfPlace,
+  hashOf,
+  keyOf,
+  parseKey,
+  placeOf,
+  shardOfPlace,
+  type Thing,
+  toValue,
+} from "./thing.js";
+
+/** A store to be looked through, in slices: nothing is held open between two of them. */
+export interface ContentSource {
+  /** Everything, each once, in any order. */
+  things(): Iterable<readonly Thing[]>;
+  /** The keys of everything, each once, in any order. */
+  keys(): Iterable<readonly string[]>;
+  thing(key: string): Thing | undefined;
+  appliedRow(index: number): AppliedRow | undefined;
+}
+
+/** Gives others their turn; throws when what is looked at is gone. */
+export type Pause = () => Promise<void>;
+
+const SHARDS = STORAGE_LIMITS.digestShards;
+const MODULUS = 2 ** 48;
+/** Things looked up one by one in one turn. */
+const LOOK_UPS_MAX = 256;
+
+/** Answers a question about the content. */
+export async function inspectContent(
+  source: ContentSource,
+  query: ContentQuery,
+  pause: Pause,
+): Promise<ContentAnswers[keyof ContentAnswers]> {
+  switch (query.kind) {
+    case "sums":
+      return sums(source, pause);
+    case "sample":
+      return sample(source, query, pause);
+    case "buckets":
+      return buckets(source, query.shards, pause);
+    case "keys":
+      return keys(source, query, pause);
+    case "records":
+      return query.keys.map((key) => {
+        const thing = source.thing(key);
+        return { key, value: thing === undefined ? null : toValue(thing) };
+      });
+    case "commands":
+      return query.indexes.map((index) => commandAt(source, index));
+    default:
+      return unreachable(query);
+  }
+}
+
+/** Sums and numbers of things, while they are gone through. */
+export class ContentTotals {
+  readonly #sums = new Array<number>(SHARDS).fill(0);
+  readonly #counts = new Array<number>(SHARDS).fill(0);
+
+  add(key: string, hash: number): void {
+    const shard = shardOfPlace(placeOf(key));
+    this.#sums[shard] = ((this.#sums[shard] as number) + hash) % MODULUS;
+    this.#counts[shard] = (this.#counts[shard] as number) + 1;
+  }
+
+  result(): ContentSums {
+    return { sums: this.#sums, counts: this.#counts };
+  }
+}
+
+async function sums(source: ContentSource, pause: Pause): Promise<ContentSums> {
+  const totals = new ContentTotals();
+  for (const slice of source.things()) {
+    for (const thing of slice) totals.add(keyOf(thing), hashOf(thing));
+    await pause();
+  }
+  return totals.result();
+}
+
+async function buckets(source: ContentSource, shards: readonly number[], pause: Pause) {
+  const bySums = new Map(shards.map((shard) => [shard, new Array<number>(SHARDS).fill(0)]));
+  for (const slice of source.things()) {
+    for (const thing of slice) {
+      const place = placeOf(keyOf(thing));
+      const found = bySums.get(shardOfPlace(place));
+      if (found === undefined) continue;
+      const bucket = bucketOfPlace(place);
+      found[bucket] = ((found[bucket] as number) + hashOf(thing)) % MODULUS;
+    }
+    await pause();
+  }
+  return shards.map((shard) => bySums.get(shard) as number[]);
+}
+
+async function keys(
+  source: ContentSource,
+  { places, keysMax }: ContentQuery & { readonly kind: "keys" },
+  pause: Pause,
+): Promise<readonly ContentKey[] | null> {
+  const wanted = new Set(places);
+  const found: ContentKey[] = [];
+  for (const slice of source.things()) {
+    for (const thing of slice) {
+      const key = keyOf(thing);
+      if (!wanted.has(placeOf(key))) continue;
+      found.push({ key, hash: hashOf(thing), version: thing.row.version });
+    }
+    if (found.length > keysMax) return null;
+    await pause();
+  }
+  return found.sort((a, b) => compareUtf8(a.key, b.key));
+}
+
+interface Ranked {
+  readonly rank: number;
+  readonly key: string;
+}
+
+/** Spreads a seed over 32 bits, so that each gives another order. */
+function spread(seed: number): number {
+  return Math.imul(seed ^ (seed >>> 15), 0x9e3779b1) >>> 0;
+}
+
+async function sample(
+  source: ContentSource,
+  { shards, keysMax, seed }: ContentQuery & { readonly kind: "sample" },
+  pause: Pause,
+): Promise<readonly ShardSample[]> {
+  const chosen = new Map(shards.map((shard) => [shard, { count: 0, first: [] as Ranked[] }]));
+  const twist = spread(seed);
+  for (const slice of source.keys()) {
+    for (const key of slice) {
+      const crc = crc32(key);
+      const shard = chosen.get(crc % SHARDS);
+      if (shard === undefined) continue;
+      shard.count += 1;
+      shard.first.push({ rank: (crc ^ twist) >>> 0, key });
+      if (shard.first.length >= 2 * keysMax) shard.first = firstOf(shard.first, keysMax);
+    }
+    await pause();
+  }
+  const samples: ShardSample[] = [];
+  let lookUps = 0;
+  for (const [shard, { count, first }] of chosen) {
+    const things = firstOf(first, keysMax).map(({ key }) => source.thing(key));
+    samples.push(toSample(shard, count, things));
+    lookUps += things.length;
+    if (lookUps < LOOK_UPS_MAX) continue;
+    lookUps = 0;
+    await pause();
+  }
+  return samples;
+}
+
+function firstOf(ranked: readonly Ranked[], keysMax: number): Ranked[] {
+  const inOrder = [...ranked].sort((a, b) => a.rank - b.rank || compareUtf8(a.key, b.key));
+  return inOrder.slice(0, keysMax);
+}
+
+/** A key without its thing is damage too: it is left out, and so counts as missing. */
+function toSample(shard: number, count: number, things: readonly (Thing | undefined)[]) {
+  const found = things.filter((thing) => thing !== undefined);
+  const keys = found.map(keyOf);
+  return {
+    shard,
+    count,
+    keys: keys.map(contentHash),
+    prefixHashes: keys.map((key) => prefixHash(parseKey(key).id)),
+    checksums: found.map(hashOf),
+  };
+}
+
+const PREFIX_BYTES = 8;
+
+/** CRC32 of the first 8 bytes of the id, bytes and not characters. */
+export function prefixHash(id: string): number {
+  return crc32(Buffer.from(id, "utf8").subarray(0, PREFIX_BYTES));
+}
+
+function commandAt(source: ContentSource, index: number): string | null {
+  const row = source.appliedRow(index);
+  if (row === undefined || row.firstIndex > index || row.lastIndex < index) return null;
+  const requests = JSON.parse(row.requests) as readonly JsonValue[];
+  const at = requests.findIndex((value, place) => place % 3 === 0 && value === index) / 3;
+  const effects = (JSON.parse(row.effects) as readonly { readonly kind: string }[][])[at];
+  if (effects === undefined) return null;
+  return [...new Set(effects.map(({ kind }) => kind))].join(",");
+}
