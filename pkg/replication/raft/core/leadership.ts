@@ -1,4 +1,4 @@
-import type { LogIndex, NodeId } from "../../../base/index.js";
+import { type LogIndex, NO_POSITION, type NodeId, type Position } from "../../../base/index.js";
 import { onAcknowledged, onRoundAnswered } from "../../progress/index.js";
 import type { HeartbeatResponse } from "../messages.js";
 import { advanceCommit } from "./commit.js";
@@ -75,13 +75,15 @@ function sendHeartbeat(turn: Turn, to: NodeId): void {
   const { s } = turn;
   const peer = leadershipOf(turn).peers.get(to);
   if (peer === undefined) return;
-  const known = termAt(s.log, peer.progress.match);
-  const prevIndex = known === undefined ? (0 as LogIndex) : peer.progress.match;
+  const { match } = peer.progress;
+  const known = termAt(s.log, match);
+  const { index, term }: Position =
+    known === undefined ? NO_POSITION : { index: match, term: known };
   send(turn, to, {
     kind: "heartbeat",
     term: s.hard.term,
-    prevIndex,
-    prevTerm: known ?? s.hard.term,
+    prevIndex: index,
+    prevTerm: term,
     commit: s.hard.commit,
     round: s.round,
     at: s.now,
