@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { runCluster } from "./cluster.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const at = (...parts) => path.join(root, ...parts);
@@ -75,6 +76,7 @@ const vitest = (...args) => run(bin("vitest"), ["run", ...args]);
 const COMMANDS = {
   build: async () => {},
   start: (args) => runBuilt("cmd/nornicd/main.js", args),
+  cluster: async (args) => process.exit(await runCluster(at("dist/cmd/nornicd/main.js"), args)),
   nornicctl: (args) => runBuilt("cmd/nornicctl/main.js", args),
   "example:world": (args) => runBuilt("examples/world/main.js", args),
   test: async (args) => vitest(...args),

@@ -28,6 +28,8 @@ export interface ClientOptions {
 
 export interface Ask {
   readonly method?: "GET" | "POST";
+  /** Sent as JSON. */
+  readonly body?: Json;
   /** Statuses besides 2xx that carry an answer rather than a problem. */
   readonly alsoOk?: readonly number[];
   readonly answerMsMax?: number;
@@ -96,7 +98,11 @@ export class Client {
     try {
       const response = await fetch(new URL(path.slice(1), endpoint), {
         method: ask.method ?? "GET",
-        headers: this.#headers,
+        headers: {
+          ...this.#headers,
+          ...(ask.body ? { "content-type": "application/json" } : {}),
+        },
+        ...(ask.body ? { body: JSON.stringify(ask.body) } : {}),
         signal: abort.signal,
         redirect: "error",
       });

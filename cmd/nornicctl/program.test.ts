@@ -199,6 +199,71 @@ describe("a node's answers", () => {
   });
 });
 
+describe("orders to the cluster", () => {
+  it("NC-13 an order carries what was typed, and says how it ended", async () => {
+    const asked: [string, unknown][] = [];
+    const url = await serve(async (request, reply) => {
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      asked.push([request.url ?? "", body && JSON.parse(body)]);
+      const leader = { id: "n2", address: "h:2" };
+      reply.end(JSON.stringify({ index: 7, term: 2, leader, members: [] }));
+    });
+    const orders = [
+      [["member", "add", "n4", "h:4", "--learner"], "n4 is a member: a learner (index 7, term 2)"],
+      [["member", "add", "n4", "h:4"], "then a voter"],
+      [["member", "promote", "n4"], "n4 becomes a voter"],
+      [["member", "remove", "n4"], "n4 is no member any more"],
+      [["transfer-leader", "n2"], "leader now: n2"],
+      [["step-down"], "leader now: n2"],
+    ] as const;
+    for (const [args, text] of orders) {
+      const { exit, out, err } = await run([...args, "--endpoint", url]);
+      expect([exit, err], args.join(" ")).toEqual([0, ""]);
+      expect(out).toContain(text);
+      const json = await run([...args, "--json", "--endpoint", url]);
+      expect(JSON.parse(json.out)).toMatchObject({ endpoint: url, index: 7 });
+    }
+    const posted = asked.filter(([path]) => path !== "/cluster/status");
+    expect(posted.filter((_, at) => at % 2 === 0)).toEqual([
+      ["/admin/cluster/add", { node_id: "n4", address: "h:4", learner: true }],
+      ["/admin/cluster/add", { node_id: "n4", address: "h:4" }],
+      ["/admin/cluster/promote", { node_id: "n4" }],
+      ["/admin/cluster/remove", { node_id: "n4" }],
+      ["/admin/cluster/transfer-leadership", { target: "n2" }],
+      ["/admin/raft/step-down", {}],
+    ]);
+  });
+
+  it("NC-13 an order of unknown fate is 1 with a look at the members next; without a leader it is 75", async () => {
+    const unknown = [504, { code: "COMMIT_UNKNOWN", detail: "no answer" }] as const;
+    const lost = await serve(node({ "/admin/cluster/remove": unknown }));
+    const { exit, err } = await run(["member", "remove", "n4", "--endpoint", lost]);
+    expect(exit).toBe(1);
+    expect(err).toContain("nornicctl member list");
+    const none = [503, { code: "NO_LEADER", detail: "no leader is known" }] as const;
+    const electing = await serve(node({ "/admin/raft/step-down": none }));
+    expect((await run(["step-down", "--endpoint", electing])).exit).toBe(75);
+  });
+
+  it("NC-13 members are listed by name, with a dash for what nobody knows", async () => {
+    const members = [
+      { id: "n2", address: "h:2", role: "follower", healthy: false, match_index: null, lag: null },
+      { id: "n1", address: "h:1", role: "leader", healthy: true, match_index: 9, lag: 0 },
+    ];
+    const status = [200, { leader: null, members }] as const;
+    const url = await serve(node({ "/cluster/status": status }));
+    const { exit, out } = await run(["member", "list", "--endpoint", url]);
+    expect(exit).toBe(0);
+    expect(out.split("\n").slice(1)).toEqual([
+      "n1      h:1      leader    yes      9    0",
+      "n2      h:2      follower  no       -    -",
+      "no leader: writes wait",
+      "",
+    ]);
+  });
+});
+
 describe("settings", () => {
   it("NC-1 config show and check know file and environment, and 78 names every problem", async () => {
     const file = join(folder, "n.yaml");

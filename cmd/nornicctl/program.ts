@@ -6,6 +6,15 @@ import { configCheck, configShow } from "./config-verbs.js";
 import { doctor } from "./doctor.js";
 import { Failure, toFailure } from "./failure.js";
 import type { Io } from "./io.js";
+import {
+  memberAdd,
+  memberList,
+  memberPromote,
+  memberRemove,
+  stepDown,
+  transferLeader,
+} from "./member-verbs.js";
+import { recover } from "./recover.js";
 import { foldersOf, type SettingsOptions, settingsFrom } from "./settings.js";
 import { snapshotInfo } from "./snapshot-file.js";
 import { snapshotRestore } from "./snapshot-restore.js";
@@ -66,6 +75,7 @@ function buildProgram(io: Io, say: Say): Command {
     })
     .exitOverride();
   addNodeVerbs(program, io, say);
+  addMemberVerbs(program, io, say);
   addWalVerbs(program, io, say);
   addSnapshotVerbs(program, io, say);
   addConfigVerbs(program, io, say);
@@ -103,6 +113,54 @@ function addNodeVerbs(program: Command, io: Io, say: Say): void {
     .command("verify")
     .description("compares what is stored with what was applied; exit 2 when they differ")
     .action(async (_options, command: Command) => say(await verify(clientOf(command, io))));
+}
+
+function addMemberVerbs(program: Command, io: Io, say: Say): void {
+  const member = program.command("member").description("who is in the cluster");
+  member
+    .command("list")
+    .description("the members as the leader sees them")
+    .action(async (_options, command: Command) => say(await memberList(clientOf(command, io))));
+  member
+    .command("add")
+    .description("takes a node in, which votes once it has caught up")
+    .argument("<id>")
+    .argument("<host:port>", "where the others reach it")
+    .option("--learner", "it never votes")
+    .action(async (id: string, address: string, options: { learner?: boolean }, command: Command) =>
+      say(await memberAdd(clientOf(command, io), id, address, options.learner === true)),
+    );
+  member
+    .command("remove")
+    .description("takes a node out; refused when too few would remain that answer")
+    .argument("<id>")
+    .action(async (id: string, _options, command: Command) =>
+      say(await memberRemove(clientOf(command, io), id)),
+    );
+  member
+    .command("promote")
+    .description("gives a learner a vote once it has caught up")
+    .argument("<id>")
+    .action(async (id: string, _options, command: Command) =>
+      say(await memberPromote(clientOf(command, io), id)),
+    );
+  program
+    .command("transfer-leader")
+    .description("has the leader hand over, to that node or to whoever is furthest")
+    .argument("[id]")
+    .action(async (id: string | undefined, _options, command: Command) =>
+      say(await transferLeader(clientOf(command, io), id)),
+    );
+  program
+    .command("step-down")
+    .description("has the leader hand over to whoever is furthest")
+    .action(async (_options, command: Command) => say(await stepDown(clientOf(command, io))));
+  withSettings(program.command("recover"))
+    .description("after the quorum was lost for good: makes the stopped node here the only voter")
+    .option("--yes", "do it; without, it is only told what that would mean")
+    .action(async (options: SettingsOptions & { yes?: boolean }) =>
+      say(await recover(settingsFrom(options, io), options.yes === true)),
+    );
 }
 
 /** Options of verbs that work on the files of a stopped node. */

@@ -32,7 +32,7 @@ export class RestorePlace {
     this.#identity = join(replicationDir, IDENTITY);
     this.#halves = [
       { folder: dataDir, names: ["graph.db", "graph.db-wal", "graph.db-shm"] },
-      { folder: replicationDir, names: ["wal"] },
+      { folder: replicationDir, names: ["wal", "members.json"] },
     ];
   }
 

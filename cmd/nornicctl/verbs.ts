@@ -1,16 +1,8 @@
 import { EXIT } from "../exit-codes.js";
 import { type Answer, bytesText, rangeText, table, timeText } from "./answer.js";
 import { type Client, type Json, SLOW_ANSWER_MS_MAX } from "./client.js";
-import { Failure } from "./failure.js";
-
-const object = (value: unknown): Json => Object(value) as Json;
-const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? value.map(object) : []);
-
-/** A value as a person reads it; what the node does not say is a dash. */
-function show(value: unknown): string {
-  if (value === undefined || value === null) return "-";
-  return typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
-}
+import { membersText } from "./member-verbs.js";
+import { list, object, show, unexpected } from "./shown.js";
 
 /** The node that answers: its role, its log, the members it knows. Exit 2 when it is not well. */
 export async function status(client: Client): Promise<Answer> {
@@ -38,15 +30,11 @@ export async function status(client: Client): Promise<Answer> {
     ["pending", show(log.pending_proposals)],
     ["lag", `${show(own.lag_entries)} entries, ${show(own.lag_ms)} ms`],
   ];
-  const members = list(cluster.members);
-  const rows = members.map((one) =>
-    [one.id, one.address, one.role, one.healthy, one.match_index, one.lag].map(show),
-  );
-  const head = ["member", "address", "role", "healthy", "has", "lag"];
+  const members = membersText(list(cluster.members), 2);
   return {
     exit: well ? EXIT.ok : EXIT.problemFound,
     json: { endpoint: client.endpoint, healthy: well, health: own, cluster, log, storage },
-    text: `${table(facts)}${members.length > 1 ? `\n${table([head, ...rows])}` : ""}`,
+    text: `${table(facts)}${members && `\n${members}`}`,
   };
 }
 
@@ -123,13 +111,4 @@ export async function verify(client: Client): Promise<Answer> {
     json: { endpoint: client.endpoint, ...body },
     text,
   };
-}
-
-function unexpected(client: Client, path: string): Failure {
-  return new Failure(
-    EXIT.failed,
-    "NOT_OURS",
-    `${client.endpoint} answered ${path} with something that is not ours`,
-    "check that --endpoint names the HTTP address of a node of this version",
-  );
 }

@@ -76,7 +76,7 @@ function read(folders: DataFolders, io: Io): LogInfo {
 }
 
 /** Reading takes the lock, which would put a file into a folder that is no log. */
-function requireLog(directory: string): void {
+export function requireLog(directory: string): void {
   const fileSystem = nodeFileSystem();
   const names = fileSystem.exists(directory) ? fileSystem.list(directory) : [];
   if (names.some((name) => name.endsWith(".log"))) return;

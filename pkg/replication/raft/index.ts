@@ -29,3 +29,9 @@ export { createRaftCore, type RaftCore } from "./core/step.js";
 export type { PeerView, RaftView } from "./core/view.js";
 export type { RaftMessage } from "./messages.js";
 export { type OpenRaftParts, openRaft, type RaftSettings } from "./open-raft.js";
+export {
+  makeOnlyVoter,
+  readStanding,
+  type Standing,
+  type StandingParts,
+} from "./recover-alone.js";
