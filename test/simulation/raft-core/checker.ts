@@ -63,7 +63,10 @@ export class Checker {
     const after = node.state;
     this.#checkHard(node, after);
     if (after.lost) throw new Violation(`${node.id} says its log was lost; the disk is honest`);
-    if (after.role === "leader" && before.role !== "leader") this.#onLeader(node, after);
+    if (after.role === "leader" && before.role !== "leader") {
+      this.#checkElection(node, before, nodes);
+      this.#onLeader(node, after);
+    }
     if (after.hard.commit > before.hard.commit) this.#onCommit(node, nodes, before, after);
   }
 
@@ -85,6 +88,26 @@ export class Checker {
   onBoot(node: SimNode): void {
     const { term, commit, votedFor } = node.live.hard;
     this.#hard.set(node.disk, { term, commit, votedFor });
+  }
+
+  /** A quorum gave its votes, and nobody else holds a lease at this very moment. */
+  #checkElection(node: SimNode, before: RaftState, nodes: ReadonlyMap<NodeId, SimNode>): void {
+    const { term } = node.state.hard;
+    const membership = before.configs.at(-1)?.membership;
+    const elected =
+      membership !== undefined &&
+      hasQuorum(membership, (member) => {
+        if (member.id === node.id) return node.durable.hard.votedFor === node.id;
+        const disk = member.disk ?? nodes.get(member.id)?.disk;
+        return this.#votes.get(`${disk}@${term}`) === node.id;
+      });
+    if (!elected) throw new Violation(`${node.id} leads term ${term} without a quorum of votes`);
+    for (const other of nodes.values()) {
+      if (other === node || !other.up || other.state.role !== "leader" || !other.isOnTime()) continue;
+      // A late election in an older term can commit nothing, and takes nothing from the lease.
+      if (other.state.hard.term > term || !other.core.view(other.state).hasLease) continue;
+      throw new Violation(`${node.id} is elected while ${other.id} holds a lease`);
+    }
   }
 
   #onLeader(node: SimNode, state: RaftState): void {
@@ -148,6 +171,9 @@ export class Checker {
     const entry = leader.live.at(index);
     const membership = state.configs.at(-1)?.membership;
     if (entry === undefined || membership === undefined) return;
+    if (entry.term !== state.hard.term) {
+      throw new Violation(`entry ${index} of term ${entry.term} commits by counting in a later term`);
+    }
     const durable = hasQuorum(membership, (member) => {
       const node = nodes.get(member.id);
       const image =

@@ -7,12 +7,15 @@ export interface Finding {
   readonly message: string;
 }
 
-/** The first seed that shows the planted bug, if any of `count` does. */
-export function findMutation(mutation: Mutation, count: number, steps: number): Finding | undefined {
+/** The first seed that shows the planted bug, if any does. */
+export function findMutation(
+  mutation: Mutation,
+  seeds: { readonly from: number; readonly to: number; readonly steps: number },
+): Finding | undefined {
   const rules = mutate(mutation);
-  for (let seed = 1; seed <= count; seed += 1) {
+  for (let seed = seeds.from; seed <= seeds.to; seed += 1) {
     try {
-      runSeed(seed, steps, rules);
+      runSeed(seed, seeds.steps, rules);
     } catch (error) {
       if (World.isViolation(error)) return { seed, message: error.message };
       throw error;

@@ -1,9 +1,9 @@
 import type { NodeId } from "../../../pkg/base/index.js";
 import { type MemberChange, RULES, type Rules } from "../../../pkg/replication/raft/index.js";
 import { Violation } from "./checker.js";
-import type { SimNode } from "./sim-node.js";
+import { type SimNode, TICK } from "./sim-node.js";
 import { FAULTS, type Fault, type Swarm, swarmOf } from "./swarm.js";
-import { ELECTION_TICKS, TICK, World } from "./world.js";
+import { ELECTION_TICKS, World } from "./world.js";
 
 export interface Report {
   readonly seed: number;
@@ -43,7 +43,7 @@ class Run {
     const client = () => {
       if (!live) return;
       this.#client();
-      world.after(world.random.between(5, 80), client);
+      world.after(world.random.between(5, world.swarm.clientGapMax), client);
     };
     const trouble = () => {
       if (!live) return;
@@ -69,7 +69,7 @@ class Run {
     const { world } = this;
     const node = this.#someone();
     if (node === undefined || node.state.phase === "starting") return;
-    if (world.random.chance(3, 5)) this.#write(node);
+    if (world.random.chance(...world.swarm.writes)) this.#write(node);
     else this.#read(node);
   }
 
@@ -114,12 +114,11 @@ class Run {
     else if (fault === "wipe") this.#wipe(node);
     else if (fault === "log_full") this.#full(node, "logFull");
     else if (fault === "storage_full") this.#full(node, "storageFull");
-    else this.#handOver(fault === "transfer");
+    else this.#handOver(fault === "transfer", this.#someone());
   }
 
-  #handOver(transfer: boolean): void {
+  #handOver(transfer: boolean, leader: SimNode | undefined): void {
     const { world } = this;
-    const leader = this.#someone();
     if (leader === undefined || leader.state.phase !== "ready") return;
     const ticket = this.#ask(leader, "change", null);
     const target = world.random.chance(1, 2) ? null : world.random.pick(world.ids);
@@ -129,32 +128,39 @@ class Run {
 
   /**
    * Everything that makes a second leader likely while the first still thinks it leads: it is cut
-   * off or stands still, hands over just before, and a follower restarts and forgets whom it heard.
+   * off or stands still, hands over just before, or followers restart and forget whom they heard.
    */
   #duel(): void {
     const { world } = this;
     const { random } = world;
     const leader = world.leader();
     if (leader === undefined) return;
-    if (random.chance(1, 2)) this.#handOver(true);
+    if (random.chance(1, 2)) this.#handOver(true, leader);
     world.after(random.below(150), () => {
       if (world.calm) return;
-      const end = world.now + random.between(ELECTION, 4 * ELECTION);
-      if (random.chance(1, 3)) leader.pausedUntil = end;
-      else {
-        const shape = random.below(3);
-        for (const other of world.ids) {
-          if (other === leader.id) continue;
-          if (shape !== 1) world.cuts.add(`${other}>${leader.id}`);
-          if (shape !== 2) world.cuts.add(`${leader.id}>${other}`);
-        }
+      const shape = random.below(6);
+      const rival = random.pick(world.ids);
+      if (shape === 5) leader.pausedUntil = world.now + random.between(ELECTION, 4 * ELECTION);
+      for (const other of world.ids) {
+        // Shapes 3 and 4: one rival is out of touch with the leader, the others hear both.
+        if (other === leader.id || shape === 5 || (shape >= 3 && other !== rival)) continue;
+        if (shape !== 1) world.cuts.add(`${other}>${leader.id}`);
+        if (shape !== 2) world.cuts.add(`${leader.id}>${other}`);
       }
-      if (!random.chance(1, 2)) return;
-      const bounced = world.node(random.pick(world.ids));
-      if (bounced === leader) return;
-      world.crash(bounced);
-      world.after(random.between(5, 300), () => world.boot(bounced));
+      if (random.chance(3, 4)) this.#bounce(leader.id, rival, 10);
     });
+  }
+
+  /** A bystander restarts a few times. */
+  #bounce(leader: NodeId, rival: NodeId, times: number): void {
+    const { world } = this;
+    const { random } = world;
+    const others = world.ids.filter((id) => id !== leader && id !== rival);
+    if (world.calm || others.length === 0 || times === 0) return;
+    const node = world.node(random.pick(others));
+    world.crash(node);
+    world.after(random.between(5, 250), () => world.boot(node));
+    world.after(random.between(300, 2 * ELECTION), () => this.#bounce(leader, rival, times - 1));
   }
 
   #cut(): void {
@@ -244,6 +250,7 @@ class Run {
   calm(): void {
     const { world } = this;
     world.calm = true;
+    world.calmSince = world.now;
     world.cuts.clear();
     for (const node of world.nodes.values()) {
       node.pausedUntil = Math.min(node.pausedUntil, world.now);

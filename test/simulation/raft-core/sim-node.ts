@@ -14,6 +14,10 @@ import {
 } from "../../../pkg/replication/raft/index.js";
 import type { SeededRandom } from "../../support/index.js";
 
+export const TICK = 100;
+/** A driver that was late by more than this tells the core before anything else. */
+export const DRIVER_STALL = 1.5 * TICK;
+
 export type Persist = Extract<RaftEffect, { kind: "persist" }>;
 
 const NO_HARD: HardState = {
@@ -129,10 +133,16 @@ export class SimNode {
     readonly rules: Rules,
     /** Length of its tick in units: clocks drift. */
     readonly tickUnits: number,
+    readonly clock: () => number,
   ) {
     this.disk = `${id}-disk-0`;
     this.core = createRaftCore(optionsOf(this.disk, 0), rules);
     this.state = this.core.initial;
+  }
+
+  /** Its process runs: whatever it is asked now, it answers without noticing a gap. */
+  isOnTime(): boolean {
+    return this.pausedUntil <= this.clock() && this.clock() - this.lastTickAt <= DRIVER_STALL;
   }
 
   /** Power off: what was not synced may be gone, from any point on. */

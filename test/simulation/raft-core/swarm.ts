@@ -7,9 +7,13 @@ export interface Swarm {
   readonly spares: number;
   /** Only the first founder has `bootstrap`; otherwise all have. */
   readonly oneFounder: boolean;
+  /** Of what clients ask, this many are writes; the rest are reads. */
+  readonly writes: Ratio;
+  readonly clientGapMax: number;
   readonly loss: Ratio;
   readonly duplicate: Ratio;
   readonly spike: Ratio;
+  readonly spikeMax: number;
   readonly delayMax: number;
   readonly syncMax: number;
   readonly driftPercent: number;
@@ -57,24 +61,37 @@ const WEIGHT: Record<Fault, number> = {
   duel: 10,
 };
 
-/** A random subset of the faults for each seed: some bugs only show when others are absent. */
+/** All faults, a random half of them, or one or two that then go deep. */
+function pickFaults(random: SeededRandom): Record<Fault, number> {
+  const breadth = random.pick(["all", "half", "half", "focus"] as const);
+  const focus = [random.pick(FAULTS), random.pick(["duel", "cut", "crash", "members"] as const)];
+  return Object.fromEntries(
+    FAULTS.map((fault) => {
+      const half = random.chance(1, 2);
+      const chosen = breadth === "focus" ? focus.includes(fault) : breadth === "all" || half;
+      return [fault, chosen ? WEIGHT[fault] : 0];
+    }),
+  ) as Record<Fault, number>;
+}
+
+/** Some bugs only show when other faults are absent, so every seed has its own mixture. */
 export function swarmOf(seed: number): Swarm {
   const random: SeededRandom = seededRandom(`swarm-${seed}`);
-  const all = random.chance(1, 4);
-  const faults = Object.fromEntries(
-    FAULTS.map((fault) => [fault, all || random.chance(1, 2) ? WEIGHT[fault] : 0]),
-  ) as Record<Fault, number>;
-  if (faults.crash > 0 || faults.wipe > 0) faults.restart = WEIGHT.restart;
-  if (faults.cut > 0 || faults.duel > 0) faults.heal = WEIGHT.heal;
-  if (faults.compact > 0) faults.flush = WEIGHT.flush;
+  const faults = pickFaults(random);
+  if (faults.crash > 0 || faults.wipe > 0) faults.restart ||= 3;
+  if (faults.cut > 0 || faults.duel > 0) faults.heal ||= 3;
+  if (faults.compact > 0) faults.flush ||= 3;
   return {
     seed,
     voters: random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
     spares: random.pick([0, 0, 1, 2]),
     oneFounder: random.chance(1, 4),
+    writes: random.pick<Ratio>([[3, 5], [3, 5], [1, 30]]),
+    clientGapMax: random.pick([80, 80, 400]),
     loss: random.pick<Ratio>([[0, 1], [0, 1], [2, 100], [10, 100], [30, 100]]),
     duplicate: random.pick<Ratio>([[0, 1], [5, 100], [50, 100]]),
     spike: random.pick<Ratio>([[0, 1], [2, 100], [15, 100]]),
+    spikeMax: random.pick([300, 1500, 6000, 20_000]),
     delayMax: random.pick([20, 60, 100]),
     syncMax: random.pick([10, 40, 150]),
     driftPercent: random.pick([0, 2, 4]),

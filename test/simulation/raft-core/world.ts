@@ -10,12 +10,10 @@ import type {
 import { type SeededRandom, seededRandom } from "../../support/index.js";
 import { EventQueue } from "../../support/event-queue.js";
 import { Checker, Violation } from "./checker.js";
-import { SimNode } from "./sim-node.js";
+import { DRIVER_STALL, SimNode, TICK } from "./sim-node.js";
 import type { Swarm } from "./swarm.js";
 
-export const TICK = 100;
 export const ELECTION_TICKS = 10;
-const DRIVER_STALL = 1.5 * TICK;
 type Of<Kind extends RaftEffect["kind"]> = Extract<RaftEffect, { kind: Kind }>;
 
 /** Nodes, their disks and the network between them, in virtual time, from one seed. */
@@ -30,6 +28,7 @@ export class World {
   now = 0;
   steps = 0;
   calm = false;
+  calmSince = 0;
   #order = 0;
   trace = 0;
 
@@ -67,7 +66,7 @@ export class World {
           promoteLagEntries: swarm.promoteLagEntries,
         },
       });
-      this.nodes.set(id, new SimNode(id, optionsOf, rules, TICK + drift));
+      this.nodes.set(id, new SimNode(id, optionsOf, rules, TICK + drift, () => this.now));
     });
     for (const node of this.nodes.values()) this.after(this.random.below(500), () => this.boot(node));
   }
@@ -262,9 +261,11 @@ export class World {
     const copies = !this.calm && random.chance(...swarm.duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       if (!this.calm && random.chance(...swarm.loss)) continue;
-      const spike = !this.calm && random.chance(...swarm.spike) ? random.below(1500) : 0;
+      const spike = !this.calm && random.chance(...swarm.spike) ? random.below(swarm.spikeMax) : 0;
       this.after(random.between(2, swarm.delayMax) + spike, () => {
-        if (this.cuts.has(`${from}>${to}`)) return;
+        // Links were made anew when the faults ended: what was stuck in the old ones is gone.
+        const stuck = this.calm && spike > 0 && this.now > this.calmSince + ELECTION_TICKS * TICK;
+        if (stuck || this.cuts.has(`${from}>${to}`)) return;
         const node = this.node(to);
         if (node.up) this.external(node, { kind: "message", from, body });
       });

@@ -177,6 +177,8 @@ export function settleMembership(turn: Turn): void {
 /** RA-18, RA-26: what the leader does by itself, one step at a time. */
 export function tendMembership(turn: Turn): void {
   const { s } = turn;
+  // Once more, for the entry that ends a joint membership may have been refused by a full disk.
+  settleMembership(turn);
   if (leadershipOf(turn).transfer !== null || !mayChange(turn)) return;
   const membership = membershipOf(s);
   const planned =
