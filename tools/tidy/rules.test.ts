@@ -5,7 +5,7 @@ import { readSources } from "./sources.js";
 const RULE = /^[-*] \*\*([A-Z]{2}-\d+)\*\*/gm;
 const TITLE = /[`"'](?=[A-Z]{2}-\d+\b)([^`"'\n]*)/g;
 
-const specs = readSources(["pkg", "cmd"], /SPEC\.md$/);
+const specs = readSources(["pkg", "cmd", "test"], /SPEC\.md$/);
 const tests = readSources(["pkg", "cmd", "test"], /\.test\.ts$|-contract[\w-]*\.ts$/);
 
 const rules = new Set(specs.flatMap(({ text }) => [...text.matchAll(RULE)].map((hit) => hit[1])));

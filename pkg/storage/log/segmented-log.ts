@@ -122,12 +122,11 @@ export class SegmentedLog implements LogStore {
     this.#checkOpen();
     assertEntries(entries, this.#map.last, this.#active.sizeBytes);
     if (entries.length === 0) return;
-    const { sequence } = this.#active;
     const offsets = this.#write((to) =>
       entries.map((e) => to.add(RECORD_TYPES[e.kind], e.index, e.term, e.payload)),
     );
     for (const [i, entry] of entries.entries()) {
-      this.#map.add(sequence, entry.index, entry.term, offsets[i] as number);
+      this.#map.add(this.#active.sequence, entry.index, entry.term, offsets[i] as number);
       if (entry.kind === "config") this.#map.markConfig();
       this.#tail.push(entry);
     }
