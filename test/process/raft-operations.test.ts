@@ -139,6 +139,20 @@ describe("a cluster of three", () => {
     cluster.wipe(gone);
   });
 
+  it("NC-13 a member that lost its disk is seeded again under its name (FC-050)", async () => {
+    const wiped = await cluster.follower();
+    await cluster.kill(wiped, "SIGKILL");
+    cluster.wipe(wiped);
+    await cluster.start(wiped, []);
+    await until("it has it all", () => has(wiped, "after-change"));
+    await until("it votes again", async () =>
+      (await members(wiped)).some(
+        ({ id, role, healthy }) => id === wiped && role === "follower" && healthy,
+      ),
+    );
+    await write(wiped, "after-wipe");
+  });
+
   it("NC-13 a running node is copied, verified and asked for its lag and history", async () => {
     const at = await cluster.follower();
     const file = path.join(folder, "copy.snap");

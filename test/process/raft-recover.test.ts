@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { ask } from "./support/ask.js";
 import { runNode } from "./support/ended.js";
-import { NORNICCTL } from "./support/nornicd.js";
+import { NORNICCTL, startNornicd } from "./support/nornicd.js";
 import { RaftCluster, until } from "./support/raft-cluster.js";
 
 const FOUNDERS = ["n1", "n2", "n3"];
@@ -78,6 +78,62 @@ it("NC-14 the last node of a lost quorum becomes the only voter with all it has,
   const next = await cluster.leader();
   expect((await put(next, "going-on")).status).toBe(201);
 });
+
+it("NC-14 a standalone node, and one restored from a snapshot, become a cluster with what they hold", async () => {
+  const one = await RaftCluster.make(path.join(folder, "one"), ["a", "b"]);
+  try {
+    const dataDir = one.folder("a");
+    const alone = await startNornicd({ dataDir, environment: replicationIn(dataDir) });
+    expect((await ask(`${alone.url}/nodes/from-standalone`, "PUT", {})).status).toBe(201);
+    const file = path.join(folder, "one.snap");
+    const saved = await runNode([NORNICCTL, "--endpoint", alone.url, "snapshot", "save", file]);
+    expect(saved.code).toBe(0);
+    expect((await ask(`${alone.url}/nodes/after-copy`, "PUT", {})).status).toBe(201);
+    expect((await alone.kill("SIGTERM")).code).toBe(0);
+
+    const environment = {
+      ...one.environment("a", []),
+      NORNICDB_CLUSTER_NODE_ID: await idOf(dataDir),
+    };
+    const recovered = await runNode([NORNICCTL, "recover", "--yes"], environment);
+    expect([recovered.code, recovered.err]).toEqual([0, ""]);
+    expect(recovered.out).toContain("it was not in a cluster");
+    const first = await startNornicd({ dataDir, environment });
+    await until("it leads", async () => (await ask(`${first.url}/leader`)).status === 200);
+    expect((await ask(`${first.url}/nodes/after-copy`)).status).toBe(200);
+    await one.start("b", []);
+    const add = ["--endpoint", first.url, "member", "add", "b", one.address("b")];
+    expect((await runNode([NORNICCTL, ...add])).code).toBe(0);
+    await until("b has it all", async () => {
+      const answer = await ask(`${one.node("b").url}/nodes/after-copy?consistency=ONE`);
+      return answer.status === 200;
+    });
+    await one.close();
+    await first.kill("SIGTERM");
+
+    const restore = [NORNICCTL, "snapshot", "restore", file, "--force"];
+    expect((await runNode(restore, environment)).code).toBe(0);
+    expect((await runNode([NORNICCTL, "recover", "--yes"], environment)).code).toBe(0);
+    const again = await startNornicd({ dataDir, environment });
+    await until("it leads", async () => (await ask(`${again.url}/leader`)).status === 200);
+    expect((await ask(`${again.url}/nodes/from-standalone`)).status).toBe(200);
+    expect((await ask(`${again.url}/nodes/after-copy`)).status).toBe(404);
+    const { body } = await ask(`${again.url}/cluster/status`);
+    expect(body.members).toHaveLength(1);
+    await again.kill("SIGKILL");
+  } finally {
+    await one.close();
+  }
+});
+
+const replicationIn = (dataDir: string) => ({
+  NORNICDB_CLUSTER_DATA_DIR: path.join(dataDir, "replication"),
+});
+
+async function idOf(dataDir: string): Promise<string> {
+  const { node_id } = JSON.parse(readFileSync(path.join(dataDir, "replication/node.json"), "utf8"));
+  return node_id as string;
+}
 
 it("NC-14 without a log, or with settings of another mode, nothing is recovered", async () => {
   const nowhere = { NORNICDB_DATA_DIR: path.join(folder, "nowhere") };
