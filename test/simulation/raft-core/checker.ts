@@ -79,7 +79,12 @@ export class Checker {
       if (term === known.term && changed) throw new Violation(`${node.id}: the vote changed`);
       if (known.commit > commit) throw new Violation(`${node.id}: the commit fell to ${commit}`);
     }
-    if (known === undefined || known.term !== term || known.commit !== commit || known.votedFor !== votedFor) {
+    if (
+      known === undefined ||
+      known.term !== term ||
+      known.commit !== commit ||
+      known.votedFor !== votedFor
+    ) {
       this.#hard.set(node.disk, { term, commit, votedFor });
     }
   }
@@ -103,7 +108,8 @@ export class Checker {
       });
     if (!elected) throw new Violation(`${node.id} leads term ${term} without a quorum of votes`);
     for (const other of nodes.values()) {
-      if (other === node || !other.up || other.state.role !== "leader" || !other.isOnTime()) continue;
+      if (other === node || !other.up || other.state.role !== "leader" || !other.isOnTime())
+        continue;
       // A late election in an older term can commit nothing, and takes nothing from the lease.
       if (other.state.hard.term > term || !other.core.view(other.state).hasLease) continue;
       throw new Violation(`${node.id} is elected while ${other.id} holds a lease`);
@@ -141,7 +147,8 @@ export class Checker {
       if (known === undefined) {
         if (index !== this.committed.length + 1) throw new Violation(`commit skips to ${index}`);
         this.committed.push({ entry, term: after.hard.term });
-        if (this.#refused.has(entry.payload)) throw new Violation(`refused write ${index} happened`);
+        if (this.#refused.has(entry.payload))
+          throw new Violation(`refused write ${index} happened`);
         if (entry.kind === "config") this.#checkChange(entry);
       } else if (!isSame(known.entry, entry)) {
         throw new Violation(`entry ${index} is committed in two versions (${node.id})`);
@@ -172,7 +179,9 @@ export class Checker {
     const membership = state.configs.at(-1)?.membership;
     if (entry === undefined || membership === undefined) return;
     if (entry.term !== state.hard.term) {
-      throw new Violation(`entry ${index} of term ${entry.term} commits by counting in a later term`);
+      throw new Violation(
+        `entry ${index} of term ${entry.term} commits by counting in a later term`,
+      );
     }
     const durable = hasQuorum(membership, (member) => {
       const node = nodes.get(member.id);

@@ -3,6 +3,8 @@ import { RULES, type Rules } from "../../../pkg/replication/raft/index.js";
 /** One planted bug: the true rules with one decision taken wrongly. */
 export interface Mutation {
   readonly name: string;
+  /** The first seed that shows it within 4,000 steps. */
+  readonly seed: number;
   readonly rules: Partial<Rules>;
 }
 
@@ -13,40 +15,65 @@ const always = () => true;
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the longer log wins, whatever its last term (FC-005)",
+    seed: 53,
     rules: { upToDate: (candidate, own) => candidate.index >= own.index },
   },
-  { name: "any log wins", rules: { upToDate: always } },
-  { name: "a second vote in one term (FC-003)", rules: { mayVote: always } },
-  { name: "every step down clears the vote (FC-003)", rules: { voteAfter: () => null } },
-  { name: "the vote is kept into the next term", rules: { voteAfter: (votedFor) => votedFor } },
-  { name: "a voter forgets its leader at once (FC-020)", rules: { isLoyal: never } },
-  { name: "a restarted voter owes no loyalty", rules: { heardAtRestart: (ticks) => ticks } },
-  { name: "promises go out before they are durable (FC-002)", rules: { mustHold: never } },
-  { name: "a follower acknowledges before its sync (FC-007)", rules: { acknowledged: (verified) => verified } },
-  { name: "a follower acknowledges its whole log (FC-009)", rules: { acknowledged: (_, durable) => durable } },
-  { name: "a leader counts itself before its sync (FC-007)", rules: { ownMatch: (_, last) => last } },
-  { name: "entries of older terms commit by counting (FC-001)", rules: { commitsByCounting: always } },
+  { name: "any log wins", seed: 8, rules: { upToDate: always } },
+  { name: "a second vote in one term (FC-003)", seed: 3, rules: { mayVote: always } },
+  { name: "every step down clears the vote (FC-003)", seed: 1, rules: { voteAfter: () => null } },
+  {
+    name: "the vote is kept into the next term",
+    seed: 2,
+    rules: { voteAfter: (votedFor) => votedFor },
+  },
+  { name: "a voter forgets its leader at once (FC-020)", seed: 147, rules: { isLoyal: never } },
+  { name: "promises go out before they are durable (FC-002)", seed: 1, rules: { mustHold: never } },
+  {
+    name: "a follower acknowledges before its sync (FC-007)",
+    seed: 1,
+    rules: { acknowledged: (verified) => verified },
+  },
+  {
+    name: "a follower acknowledges its whole log (FC-009)",
+    seed: 6,
+    rules: { acknowledged: (_, durable) => durable },
+  },
+  {
+    name: "a leader counts itself before its sync (FC-007)",
+    seed: 2,
+    rules: { ownMatch: (_, last) => last },
+  },
+  {
+    name: "entries of older terms commit by counting (FC-001)",
+    seed: 1,
+    rules: { commitsByCounting: always },
+  },
   {
     name: "a follower believes the commit beyond what it verified (FC-011)",
+    seed: 1,
     rules: { commitBound: (leaderCommit) => leaderCommit },
   },
-  { name: "entries are taken without looking at the one before", rules: { fits: always } },
+  { name: "entries are taken without looking at the one before", seed: 1, rules: { fits: always } },
   {
     name: "a conflicting tail is kept",
+    seed: 1,
     rules: { cutFrom: () => null },
   },
   {
     name: "every message cuts the log after it (FC-006)",
+    seed: 1,
     rules: { cutFrom: (_, afterPrev) => afterPrev },
   },
-  { name: "a leader of an older term is obeyed (FC-016)", rules: { obeys: always } },
-  { name: "votes of another term count (FC-010)", rules: { answersThisTerm: always } },
+  { name: "a leader of an older term is obeyed (FC-016)", seed: 183, rules: { obeys: always } },
+  { name: "votes of another term count (FC-010)", seed: 290, rules: { answersThisTerm: always } },
   {
     name: "joint memberships decide by the new voters alone",
+    seed: 13,
     rules: { electorate: ({ voters }) => ({ voters, outgoing: [] }) },
   },
   {
     name: "joint memberships decide by the old voters alone",
+    seed: 6,
     rules: {
       electorate: ({ voters, outgoing }) => ({
         voters: outgoing.length > 0 ? outgoing : voters,
@@ -56,6 +83,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "learners count (FC-068)",
+    seed: 6,
     rules: {
       electorate: ({ voters, outgoing, learners }) => ({
         voters: [...voters, ...learners],
@@ -63,34 +91,61 @@ export const MUTATIONS: readonly Mutation[] = [
       }),
     },
   },
-  { name: "a wiped voter counts as the one it was (FC-071)", rules: { speaksFor: always } },
+  {
+    name: "a wiped voter counts as the one it was (FC-071)",
+    seed: 2,
+    rules: { speaksFor: always },
+  },
   {
     name: "memberships change before the last one is committed (FC-063)",
+    seed: 29,
     rules: { mayChange: always },
   },
-  { name: "a membership that was cut stays in force (FC-064)", rules: { keepsConfig: always } },
-  { name: "reads before the first commit of the term (FC-075)", rules: { mayRead: always } },
-  { name: "reads without a round (FC-074)", rules: { confirms: always } },
-  { name: "a lease that never ends (FC-074)", rules: { leaseHolds: always } },
+  {
+    name: "a membership that was cut stays in force (FC-064)",
+    seed: 2,
+    rules: { keepsConfig: always },
+  },
+  {
+    name: "reads before the first commit of the term (FC-075)",
+    seed: 1,
+    rules: { mayRead: always },
+  },
+  { name: "reads without a round (FC-074)", seed: 57, rules: { confirms: always } },
+  { name: "a lease that never ends (FC-074)", seed: 23, rules: { leaseHolds: always } },
   {
     name: "a lease as long as two election timeouts",
+    seed: 34,
     rules: { leaseHolds: ({ now, askedAt, leaseTicks }) => now - askedAt < 4 * leaseTicks },
   },
   {
     name: "the lease goes on while leadership is handed over",
+    seed: 34,
     rules: { leaseHolds: (lease) => RULES.leaseHolds({ ...lease, forfeited: false }) },
   },
-  { name: "the lease survives a stall (FC-079)", rules: { leaseFloor: (_, before) => before } },
-  { name: "a read is answered before its index is applied (FC-076)", rules: { hasReached: always } },
-  { name: "what is committed is applied before it is durable here", rules: { mayApply: (commit) => commit } },
+  {
+    name: "the lease survives a stall (FC-079)",
+    seed: 113,
+    rules: { leaseFloor: (_, before) => before },
+  },
+  {
+    name: "a read is answered before its index is applied (FC-076)",
+    seed: 2,
+    rules: { hasReached: always },
+  },
+  {
+    name: "what is committed is applied before it is durable here",
+    seed: 2,
+    rules: { mayApply: (commit) => commit },
+  },
   {
     name: "writes wait on after leadership is lost, by index alone (FC-012)",
+    seed: 1,
     rules: { keepsWaiting: always },
   },
-  { name: "an old snapshot is installed (FC-055)", rules: { isNews: always } },
+  { name: "an old snapshot is installed (FC-055)", seed: 83, rules: { isNews: always } },
 ];
 
 export function mutate(mutation: Mutation): Rules {
   return { ...RULES, ...mutation.rules };
 }
-

@@ -16,17 +16,21 @@ describe("a simulated raft cluster", () => {
   const size = Math.ceil(count / BATCHES);
   const batches = Array.from({ length: BATCHES }, (_, at) => first + at * size);
 
-  it.each(batches)("RA-1 RA-10 RA-29 is safe at every step, then live: seeds from %i (FC-033)", (from) => {
-    const notes = new Set<string>();
-    let answers = 0;
-    for (let seed = from; seed < Math.min(from + size, first + count); seed += 1) {
-      const report = runSeed(seed, steps);
-      answers += report.answers;
-      for (const name of report.notes.keys()) notes.add(name);
-    }
-    expect(answers).toBeGreaterThan(0);
-    expect(notes).toContain("leader_ready");
-  }, 600_000);
+  it.each(batches)(
+    "RA-1 RA-10 RA-29 is safe at every step, then live: seeds from %i (FC-033)",
+    (from) => {
+      const notes = new Set<string>();
+      let answers = 0;
+      for (let seed = from; seed < Math.min(from + size, first + count); seed += 1) {
+        const report = runSeed(seed, steps);
+        answers += report.answers;
+        for (const name of report.notes.keys()) notes.add(name);
+      }
+      expect(answers).toBeGreaterThan(0);
+      expect(notes).toContain("leader_ready");
+    },
+    600_000,
+  );
 
   it("RA-30 the same seed ends in the same trace", () => {
     const again = (seed: number) => runSeed(seed, 2000).trace;
@@ -35,9 +39,13 @@ describe("a simulated raft cluster", () => {
 });
 
 describe("the checkers find planted bugs", () => {
-  it.each(MUTATIONS)("RA-31 $name", (mutation) => {
-    const from = searchAll ? 1 : mutation.seed;
-    const finding = findMutation(mutation, { from, to: 500, steps: MUTATION_STEPS });
-    expect(finding).toBeDefined();
-  }, 600_000);
+  it.each(MUTATIONS)(
+    "RA-31 $name",
+    (mutation) => {
+      const from = searchAll ? 1 : mutation.seed;
+      const finding = findMutation(mutation, { from, to: 500, steps: MUTATION_STEPS });
+      expect(finding).toBeDefined();
+    },
+    600_000,
+  );
 });

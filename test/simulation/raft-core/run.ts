@@ -108,7 +108,8 @@ class Run {
     else if (fault === "pause") (this.#someone() ?? node).pausedUntil = end;
     else if (fault === "slow_disk") node.slowUntil = end;
     else if (fault === "compact") world.compact(node);
-    else if (fault === "flush") node.appliedDurable = random.between(node.appliedDurable, node.applied);
+    else if (fault === "flush")
+      node.appliedDurable = random.between(node.appliedDurable, node.applied);
     else if (fault === "duel") this.#duel();
     else if (fault === "members") this.#change();
     else if (fault === "wipe") this.#wipe(node);
@@ -189,7 +190,14 @@ class Run {
     const leader = this.#someone();
     if (leader === undefined || leader.state.phase !== "ready" || this.#isHealing()) return;
     const id: NodeId = world.random.pick(world.ids);
-    const kind = world.random.pick(["add", "add", "remove", "promote", "demote", "address"] as const);
+    const kind = world.random.pick([
+      "add",
+      "add",
+      "remove",
+      "promote",
+      "demote",
+      "address",
+    ] as const);
     const address = `${id}:${world.random.between(1, 9)}`;
     const changes: Record<MemberChange["kind"], MemberChange> = {
       add: { kind: "add", id, address, voter: world.random.chance(3, 4) },
@@ -223,7 +231,8 @@ class Run {
   /** No change under way anywhere, and every voter on the disk that the membership names. */
   #isSettled(): boolean {
     const { world } = this;
-    return [...world.nodes.values()].every(({ state }) => {
+    return [...world.nodes.values()].every(({ state, pausedUntil }) => {
+      if (pausedUntil > world.now) return false;
       const config = state.configs.at(-1);
       if (config === undefined) return true;
       const { voters, outgoing } = config.membership;
@@ -280,7 +289,7 @@ class Run {
 
   #serving(): SimNode | undefined {
     const leader = this.world.leader();
-    return leader !== undefined && leader.core.view(leader.state).isLeader ? leader : undefined;
+    return leader?.core.view(leader.state).isLeader === true ? leader : undefined;
   }
 
   #isEven(): boolean {
@@ -292,7 +301,12 @@ class Run {
     if (commitIndex !== lastIndex || membership.outgoing.length > 0) return false;
     return [...membership.voters, ...membership.learners].every(({ id }) => {
       const { log, durable, applied, leader: known } = world.node(id).state;
-      return known === leader.id && applied === lastIndex && durable === lastIndex && log.last === lastIndex;
+      return (
+        known === leader.id &&
+        applied === lastIndex &&
+        durable === lastIndex &&
+        log.last === lastIndex
+      );
     });
   }
 
@@ -300,7 +314,8 @@ class Run {
     const { world } = this;
     const end = world.now + limit;
     while (!holds()) {
-      if (world.now > end || !world.turn()) throw new Violation(`no ${what} after the faults ended`);
+      if (world.now > end || !world.turn())
+        throw new Violation(`no ${what} after the faults ended`);
     }
   }
 }

@@ -7,8 +7,8 @@ import type {
   RaftMessage,
   Rules,
 } from "../../../pkg/replication/raft/index.js";
-import { type SeededRandom, seededRandom } from "../../support/index.js";
 import { EventQueue } from "../../support/event-queue.js";
+import { type SeededRandom, seededRandom } from "../../support/index.js";
 import { Checker, Violation } from "./checker.js";
 import { DRIVER_STALL, SimNode, TICK } from "./sim-node.js";
 import type { Swarm } from "./swarm.js";
@@ -68,7 +68,8 @@ export class World {
       });
       this.nodes.set(id, new SimNode(id, optionsOf, rules, TICK + drift, () => this.now));
     });
-    for (const node of this.nodes.values()) this.after(this.random.below(500), () => this.boot(node));
+    for (const node of this.nodes.values())
+      this.after(this.random.below(500), () => this.boot(node));
   }
 
   after(delay: number, run: () => void): void {
@@ -212,7 +213,8 @@ export class World {
     node.live.take(taken);
     node.pending.push(taken);
     node.issuedSeq = effect.seq;
-    if (refused) node.queue.unshift({ kind: "persist_refused", seq: effect.seq, from: first.index });
+    if (refused)
+      node.queue.unshift({ kind: "persist_refused", seq: effect.seq, from: first.index });
     this.#sync(node);
   }
 
