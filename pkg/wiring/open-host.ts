@@ -81,6 +81,7 @@ function openRaftMode(
     nodeId,
     clusterId,
     ...port,
+    limits: dialLimits(settings.electionTimeoutMs),
     network: nodeNetwork(),
     metrics,
     ...ports,
@@ -96,4 +97,19 @@ function openRaftMode(
     fileSystem: nodeFileSystem(),
     ...ports,
   });
+}
+
+const REDIAL_MS_MIN = 50;
+const HANDSHAKE_MS_MIN = 1_000;
+
+/**
+ * A member that is back must be reached well within an election timeout: with a dead member, a
+ * leader that does not find it has no majority and steps down.
+ */
+function dialLimits(electionTimeoutMs: number) {
+  return {
+    backoffMinMs: REDIAL_MS_MIN,
+    backoffMaxMs: Math.max(REDIAL_MS_MIN, Math.floor(electionTimeoutMs / 4)),
+    handshakeTimeoutMs: Math.max(HANDSHAKE_MS_MIN, 2 * electionTimeoutMs),
+  };
 }

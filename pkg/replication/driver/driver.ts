@@ -78,6 +78,7 @@ export class Driver<
   #results = new Map<number, ApplyResult>();
   #answers: Answer[] = [];
   #failure: Error | undefined;
+  #ended = false;
 
   constructor(core: Core<State, I, E>, parts: DriverParts<E>, applied: Position) {
     this.#core = core;
@@ -127,7 +128,7 @@ export class Driver<
 
   /** Steps the core; effects of this input are carried out before the call returns. */
   input(input: Input | I): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#ended) return;
     if (AT_ONCE.has(input.kind)) this.#inputs.unshift(input);
     else this.#inputs.push(input);
     if (!this.#running && !this.#paused) this.#run();
@@ -222,7 +223,7 @@ export class Driver<
     if (this.#syncing) return;
     this.#syncing = true;
     try {
-      while (this.#syncWanted && this.#failure === undefined) {
+      while (this.#syncWanted && this.#failure === undefined && !this.#ended) {
         this.#syncWanted = false;
         const seq = this.#persistSeq;
         const upTo = await this.#parts.log.sync();
@@ -331,6 +332,12 @@ export class Driver<
     }
   }
 
+  /** Takes nothing in any more: from here on log and state machine may be closed. */
+  end(): void {
+    this.#ended = true;
+    this.#inputs.length = 0;
+  }
+
   /** Ends everything: nothing more is applied or answered. */
   fail(error: unknown): void {
     this.#fail(error);
@@ -338,7 +345,7 @@ export class Driver<
   }
 
   #fail(error: unknown): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#ended) return;
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.#inputs.length = 0;
     this.#answers = [];

@@ -386,6 +386,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     await closeInOrder([
       () => mode.leaving(),
       () => mode.close(),
+      async () => this.#driver.end(),
       async () => {
         if (this.#driver.failure === undefined) await stateMachine.flush();
       },
