@@ -95,6 +95,7 @@ function openRaftMode(
     stateMachine,
     transport,
     fileSystem: nodeFileSystem(),
+    metrics,
     ...ports,
   });
 }
