@@ -21,6 +21,7 @@ import { RaftPeers } from "./peers.js";
 import { RaftReads } from "./reads.js";
 import { RemoteWrites } from "./remote-writes.js";
 import type { RaftSnapshots, SnapshotsHost } from "./snapshots.js";
+import { TickClock } from "./tick-clock.js";
 import type { WireSender } from "./wire/index.js";
 
 type SharedKind = "persist" | "apply" | "answer" | "refuse" | "note";
@@ -78,7 +79,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   /** What the members' file holds. */
   #keptConfigs: readonly ConfigEntry[] | undefined;
   #leader: NodeId | null = null;
-  #seenMs: number;
+  readonly #ticks: TickClock;
   #snapshotTickMs: number;
   #ticking: Cancel | undefined;
   #closing: Promise<void> | undefined;
@@ -87,8 +88,8 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     const { clock, timers, timing, own } = parts;
     this.core = parts.core;
     this.#parts = parts;
-    this.#seenMs = clock.monotonicMs();
-    this.#snapshotTickMs = this.#seenMs;
+    this.#ticks = new TickClock({ clock, ...timing });
+    this.#snapshotTickMs = clock.monotonicMs();
     this.#peers = new RaftPeers({
       transport: parts.transport,
       own,
@@ -167,7 +168,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       fail: (error) => host.fail(error),
     });
     await this.#peers.listen();
-    this.#seenMs = this.#parts.clock.monotonicMs();
+    this.#ticks.restart();
     this.#follow();
     this.#snapshots.start();
     this.#tickSoon();
@@ -308,14 +309,13 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   /** FC-060: a loop that stood still knows nothing of what happened meanwhile, its lease included. */
-  #input(input: RaftInput): void {
+  #input(input?: RaftInput): void {
     if (this.#closing !== undefined) return;
-    const nowMs = this.#parts.clock.monotonicMs();
-    const stalled = nowMs - this.#seenMs > this.#parts.timing.stallMs;
-    this.#seenMs = nowMs;
+    const ticks = this.#ticks.advance();
     const host = this.#bound();
-    if (stalled) host.input({ kind: "stalled" });
-    host.input(input);
+    if (ticks === "stalled") host.input({ kind: "stalled" });
+    else for (let tick = 0; tick < ticks; tick += 1) host.input({ kind: "tick" });
+    if (input !== undefined) host.input(input);
     this.#follow();
   }
 
@@ -336,7 +336,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   #tickSoon(): void {
     const { timers, timing, clock } = this.#parts;
     this.#ticking = timers.after(timing.tickMs, () => {
-      this.#input({ kind: "tick" });
+      this.#input();
       this.#forwarder.retry();
       this.#reads.retry();
       const nowMs = clock.monotonicMs();
