@@ -89,7 +89,9 @@ export function onAcknowledged(progress: Progress, match: LogIndex): Progress {
   if (progress.phase === "snapshot") {
     return match + 1 < progress.next ? known : { ...toProbe(known), phase: "replicate" };
   }
-  return match === progress.match && match === 0 ? progress : { ...toProbe(known), phase: "replicate" };
+  return match === progress.match && match === 0
+    ? progress
+    : { ...toProbe(known), phase: "replicate" };
 }
 
 /**

@@ -18,7 +18,10 @@ export function onPropose(turn: Turn, input: Of<"propose">): void {
     refuse(turn, tickets, refusal.code, refusal.reason);
     return;
   }
-  const items = input.proposals.map(({ payload }) => ({ kind: "command" as const, payload }));
+  const items = input.proposals.map(({ kind, payload }) => ({
+    kind: kind ?? ("command" as const),
+    payload,
+  }));
   const first: LogIndex = appendOwn(turn, items);
   s.waiting = [...s.waiting, { first, term: s.hard.term, tickets }];
   replicateAll(turn);

@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { LogIndex } from "../../base/index.js";
+import {
+  assertProgress,
+  createProgress,
+  maySend,
+  onAcknowledged,
+  onAsked,
+  onRejected,
+  onRoundAnswered,
+  onSent,
+  type Progress,
+  toProbe,
+  toSnapshot,
+} from "./progress.js";
+
+const at = (index: number) => index as LogIndex;
+const limits = { inflightMessagesMax: 2, inflightBytesMax: 100 };
+const streaming = onAcknowledged(onAsked(createProgress(at(6))), at(5));
+const sent = (progress: Progress, upTo: number, round = 1) =>
+  onSent(onAsked(progress), { upTo: at(upTo), bytes: 10, round });
+
+describe("progress", () => {
+  it("RA-24 a probe sends one message until it is answered", () => {
+    const probe = createProgress(at(6));
+    expect(maySend(probe, limits)).toBe(true);
+    expect(maySend(onAsked(probe), limits)).toBe(false);
+    const refused = onRejected(onAsked(probe), { prevIndex: at(5), retryAt: at(3) });
+    expect(refused).toMatchObject({ phase: "probe", next: 3, paused: false });
+    expect(streaming).toMatchObject({ phase: "replicate", match: 5, next: 6 });
+  });
+
+  it("RA-24 a stream fills its window and no more", () => {
+    const full = sent(sent(streaming, 7), 9);
+    expect(maySend(full, limits)).toBe(false);
+    expect(maySend(onAcknowledged(full, at(7)), limits)).toBe(true);
+    const heavy = onSent(streaming, { upTo: at(7), bytes: 100, round: 1 });
+    expect(maySend(heavy, limits)).toBe(false);
+  });
+
+  it("RA-24 an answered round shows what was lost before it, and only that", () => {
+    const progress = sent(streaming, 7, 3);
+    expect(onRoundAnswered(progress, { round: 3, verified: at(5) })).toBe(progress);
+    expect(onRoundAnswered(progress, { round: 4, verified: at(7) })).toBe(progress);
+    const lost = onRoundAnswered(progress, { round: 4, verified: at(5) });
+    expect(lost).toMatchObject({ phase: "probe", next: 6, inflight: [] });
+  });
+
+  it("RA-24 late and doubled words change nothing", () => {
+    expect(onAcknowledged(streaming, at(3))).toBe(streaming);
+    expect(onRejected(streaming, { prevIndex: at(9), retryAt: at(2) })).toBe(streaming);
+    const probe = createProgress(at(6));
+    expect(onRejected(probe, { prevIndex: at(2), retryAt: at(1) })).toBe(probe);
+  });
+
+  it("RA-21 while a snapshot is under way nothing else is sent", () => {
+    const waiting = toSnapshot(streaming, at(50));
+    expect(maySend(waiting, limits)).toBe(false);
+    expect(onAcknowledged(waiting, at(20))).toMatchObject({ phase: "snapshot", match: 20 });
+    expect(onAcknowledged(waiting, at(50))).toMatchObject({ phase: "replicate", next: 51 });
+  });
+
+  it("RA-24 holds its invariants, and the match never falls, whatever comes", () => {
+    const index = fc.nat(30).map(at);
+    const event = fc.oneof(
+      index.map((match) => (p: Progress) => onAcknowledged(p, match)),
+      fc.tuple(index, index).map(
+        ([prevIndex, retryAt]) =>
+          (p: Progress) =>
+            onRejected(p, { prevIndex, retryAt }),
+      ),
+      fc.tuple(index, fc.nat(9)).map(
+        ([upTo, round]) =>
+          (p: Progress) =>
+            onSent(p, { upTo, bytes: 3, round }),
+      ),
+      fc.tuple(index, fc.nat(9)).map(
+        ([verified, round]) =>
+          (p: Progress) =>
+            onRoundAnswered(p, { verified, round }),
+      ),
+      fc.constantFrom(onAsked, toProbe),
+      index.map((min) => (p: Progress) => (min >= p.next ? toSnapshot(p, min) : p)),
+    );
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+        let progress = createProgress(at(10));
+        for (const next of events) {
+          const after = next(progress);
+          assertProgress(after);
+          expect(after.match).toBeGreaterThanOrEqual(progress.match);
+          progress = after;
+        }
+      }),
+    );
+  });
+});
