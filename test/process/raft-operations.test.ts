@@ -153,6 +153,21 @@ describe("a cluster of three", () => {
     await write(wiped, "after-wipe");
   });
 
+  it("NC-13 a member that comes back at another address tells the others where it is", async () => {
+    const moved = await cluster.follower();
+    expect(await cluster.kill(moved, "SIGTERM")).toBe(0);
+    await write(await cluster.leader(), "while-away");
+    await cluster.move(moved);
+    await cluster.start(moved, FOUNDERS);
+    await until("the others know", async () =>
+      (await members(moved)).some(
+        ({ id, address, healthy }) => id === moved && healthy && address === cluster.address(moved),
+      ),
+    );
+    await until("it has it all", () => has(moved, "while-away"));
+    await write(moved, "after-move");
+  });
+
   it("NC-13 a running node is copied, verified and asked for its lag and history", async () => {
     const at = await cluster.follower();
     const file = path.join(folder, "copy.snap");

@@ -7,12 +7,11 @@ import { ReplicationError } from "../errors.js";
 import { type LogStore, MessageType, type PeerMessage, type Transport } from "../ports/index.js";
 import type { ReadLevel } from "../replicator.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
-import { type ConfigEntry, decodeMembership, memberIds } from "./core/membership.js";
+import { type ConfigEntry, decodeMembership, type Membership } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
 import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
 import { Forwarder } from "./forwarding.js";
-import { FrontEnds } from "./front-ends.js";
 import { type MembersFile, neededFrom } from "./members-file.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
@@ -22,6 +21,7 @@ import { RaftReads } from "./reads.js";
 import { RemoteWrites } from "./remote-writes.js";
 import type { RaftSnapshots, SnapshotsHost } from "./snapshots.js";
 import { TickClock } from "./tick-clock.js";
+import { Whereabouts } from "./whereabouts.js";
 import type { WireSender } from "./wire/index.js";
 
 type SharedKind = "persist" | "apply" | "answer" | "refuse" | "note";
@@ -72,7 +72,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   readonly #remote: RemoteWrites;
   readonly #reads: RaftReads;
   readonly #orders: RaftOrders;
-  readonly #frontEnds: FrontEnds;
+  readonly #whereabouts: Whereabouts;
   #host: ModeHost<RaftState, RaftInput> | undefined;
   #snapshots: RaftSnapshots | undefined;
   #configs: readonly ConfigEntry[] | undefined;
@@ -124,13 +124,15 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       leader: () => this.#leader,
       input: (input) => this.#input(input),
       forward: (leader, message) => this.#call(leader, message, timing.retryMs),
-      tell: (action) => this.#tell(action),
+      tell: (action) => this.#whereabouts.tell(action),
       settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
     });
-    this.#frontEnds = new FrontEnds({
-      self: own.id,
-      peers: () => this.#otherMembers(),
+    this.#whereabouts = new Whereabouts({
+      self: own,
+      membership: () => this.#membership(),
+      health: () => this.#bound().health(),
       call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
+      order: (node, order) => this.#orders.at(node, order),
     });
   }
 
@@ -226,17 +228,11 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       return;
     }
     const settle = (outcome: JsonValue) => this.#bound().settleOrder(ticket, outcome);
-    void this.#frontEnds.collect(order.args).then(settle);
+    void this.#whereabouts.frontEnds(order.args).then(settle);
   }
 
-  #tell(action: string): JsonValue | undefined {
-    if (action === "front ends") return this.#frontEnds.own;
-    return action === "describe" ? ({ ...this.#bound().health() } as never) : undefined;
-  }
-
-  #otherMembers(): readonly NodeId[] {
-    const { membership } = this.core.view(this.#bound().state());
-    return memberIds(membership).filter((id) => id !== this.#parts.own.id);
+  #membership(): Membership {
+    return this.core.view(this.#bound().state()).membership;
   }
 
   describe(note: string): { readonly level: LogLevel; readonly text: string } {
@@ -300,7 +296,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   #isCluster(): boolean {
-    return this.core.view(this.#bound().state()).membership.voters.length > 1;
+    return this.#membership().voters.length > 1;
   }
 
   #bound(): ModeHost<RaftState, RaftInput> {
@@ -324,7 +320,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     const state = this.#bound().state();
     if (state.configs !== this.#configs) {
       this.#configs = state.configs;
-      const members = this.core.view(state).membership;
+      const members = this.#membership();
       this.#peers.setMembers([...members.voters, ...members.outgoing, ...members.learners]);
     }
     if (state.leader === this.#leader) return;
@@ -343,6 +339,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
         this.#snapshotTickMs = nowMs;
         this.#snapshots?.tick();
+        this.#whereabouts.tick(nowMs);
       }
       if (this.#closing === undefined) this.#tickSoon();
     });

@@ -40,6 +40,15 @@ const ACTIONS: Readonly<Record<string, (ticket: number, args: Args) => RaftInput
     ticket,
     change: { kind: "remove", id: toId(args.node_id, "node_id") },
   }),
+  "move member": (ticket, args) => ({
+    kind: "change_members",
+    ticket,
+    change: {
+      kind: "address",
+      id: toId(args.node_id, "node_id"),
+      address: toAddress(args.address),
+    },
+  }),
   promote: (ticket, args) => ({
     kind: "change_members",
     ticket,
@@ -68,6 +77,14 @@ export class RaftOrders {
     const leader = this.#parts.leader();
     if (leader === null || leader === this.#parts.self) this.#carryOut(order, settle);
     else void this.#forward(leader, order, settle);
+  }
+
+  /** Has that node carry the order out; resolves with its answer, whatever it is. */
+  at(node: NodeId, order: Order): Promise<JsonValue | ReplicationError> {
+    return new Promise((settle) => {
+      if (node === this.#parts.self) this.#carryOut(order, settle);
+      else void this.#forward(node, order, settle);
+    });
   }
 
   /** An order that another node sent here. */

@@ -33,11 +33,11 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 /** Nodes of one raft cluster, each its own process with its own folder. */
 export class RaftCluster {
   readonly #folder: string;
-  readonly #ports: ReadonlyMap<string, number>;
+  readonly #ports: Map<string, number>;
   readonly #nodes = new Map<string, Nornicd>();
 
   /** @param ports - of the cluster listeners, by node id */
-  constructor(folder: string, ports: ReadonlyMap<string, number>) {
+  constructor(folder: string, ports: Map<string, number>) {
     this.#folder = folder;
     this.#ports = ports;
   }
@@ -87,6 +87,12 @@ export class RaftCluster {
     const { code } = await this.node(id).kill(signal);
     this.#nodes.delete(id);
     return code;
+  }
+
+  /** At its next start the node listens elsewhere. */
+  async move(id: string): Promise<void> {
+    const [port] = await freePorts(1);
+    this.#ports.set(id, port as number);
   }
 
   wipe(id: string): void {
