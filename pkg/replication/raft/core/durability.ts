@@ -48,7 +48,10 @@ export function onRecovered(turn: Turn, input: Of<"recovered">): void {
   s.answered = applied.index;
   const { electionTicks } = options.ticks;
   s.sinceLeader = isFresh(s) ? electionTicks : rules.heardAtRestart(electionTicks);
-  if (options.bootstrap && last.index === 0 && term === 0) found(turn);
+  if (options.bootstrap && s.configs.length === 0 && s.hard.votedFor === null && !s.lost) {
+    if (last.index === 0 && term <= 1) found(turn);
+    else if (options.founders.length === 1) foundOver(turn);
+  }
   turn.persist.promise = true;
 }
 
@@ -60,6 +63,17 @@ function found(turn: Turn): void {
   const payload = encodeMembership(membership);
   appendEntries(turn, [{ index: 1 as LogIndex, term: 1 as Term, kind: "config", payload }]);
   note(turn, "founded", membership.voters.map((member) => member.id).join(", "));
+}
+
+/** RA-32: what this node wrote alone becomes the beginning of a cluster of itself. */
+function foundOver(turn: Turn): void {
+  const { s, options } = turn;
+  const voters = options.founders.map((member) => ({ ...member, disk: options.disk }));
+  s.hard = { ...s.hard, term: (s.hard.term + 1) as Term };
+  const index = (s.log.last + 1) as LogIndex;
+  const payload = encodeMembership({ voters, outgoing: [], learners: [] });
+  appendEntries(turn, [{ index, term: s.hard.term, kind: "config", payload }]);
+  note(turn, "founded", `${options.id}, over the ${index - 1} entries it has`);
 }
 
 /** RA-2, RA-8: promises and entries up to `seq` are durable; what waited for them goes out. */

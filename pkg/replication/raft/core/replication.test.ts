@@ -141,6 +141,21 @@ describe("raft core: replication", () => {
     expect(lab.node("n2").state.hard.commit).toBe(1);
   });
 
+  it("RA-11 only what is committed and durable here is applied, one apply at a time (FC-014)", () => {
+    const lab = trio();
+    const follower = lab.node("n2");
+    follower.syncs = false;
+    follower.effects = [];
+    lab.message("n1", "n2", append({ entries: [entry(2, 3), entry(3, 3)], commit: at(2) }));
+    const applied = () =>
+      follower.effects.flatMap((effect) => (effect.kind === "apply" ? [effect.upTo] : []));
+    expect(applied()).toEqual([1]);
+    lab.sync("n2");
+    expect(applied()).toEqual([1, 2]);
+    follower.state = { ...follower.state, applying: at(3), applied: at(2) };
+    expect(follower.core.step(follower.state, { kind: "tick" }).effects).toEqual([]);
+  });
+
   it("RA-6 what is committed is never cut, whoever says so", () => {
     const lab = trio();
     lab.message("n1", "n2", append({ entries: [entry(2, 3)], commit: at(2) }));

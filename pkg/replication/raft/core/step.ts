@@ -131,20 +131,24 @@ function handle(turn: Turn, input: RaftInput): void {
       onCompacted(turn, input);
       break;
     case "read":
-      onRead(turn, input);
-      break;
     case "change_members":
-      onChangeMembers(turn, input);
-      break;
     case "transfer":
-      onTransfer(turn, input);
-      break;
     case "step_down":
-      onStepDown(turn, input);
+      onAsked(turn, input);
       break;
     default:
       unreachable(input);
   }
+}
+
+type Asked = Extract<RaftInput, { kind: "read" | "change_members" | "transfer" | "step_down" }>;
+
+/** What callers and operators ask for; each has a ticket that gets one answer. */
+function onAsked(turn: Turn, input: Asked): void {
+  if (input.kind === "read") onRead(turn, input);
+  else if (input.kind === "change_members") onChangeMembers(turn, input);
+  else if (input.kind === "transfer") onTransfer(turn, input);
+  else onStepDown(turn, input);
 }
 
 function onMessage(turn: Turn, from: NodeId, body: RaftMessage): void {
