@@ -7,7 +7,7 @@ export type Statement = Database.Statement<unknown[]>;
 /** Two connections on one WAL file are safe from here on: older ones may corrupt it (FC-049). */
 const VERSION_MIN = [3, 51, 3] as const;
 
-const CACHE_KIB = 64 * 1024;
+const CACHE_KIB = 16 * 1024;
 const MMAP_BYTES = 1024 * 1024 * 1024;
 const BUSY_MS = 5_000;
 
