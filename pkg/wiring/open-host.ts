@@ -18,6 +18,7 @@ import {
 } from "../runtime/node/index.js";
 import { openSegmentedLog } from "../storage/log/index.js";
 import { createTransport } from "../transport/index.js";
+import { checkModeChange } from "./mode-change.js";
 import type { NodeSetup } from "./node-setup.js";
 
 export interface OpenHostParts {
@@ -49,6 +50,7 @@ export async function openHost(parts: OpenHostParts): Promise<Host> {
     clock: systemClock,
   });
   try {
+    checkModeChange(setup, log, fileSystem);
     const common = {
       ...parts,
       log,

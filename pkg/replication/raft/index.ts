@@ -27,6 +27,7 @@ export { RULES, type Rules } from "./core/rules.js";
 export type { RaftState } from "./core/state.js";
 export { createRaftCore, type RaftCore } from "./core/step.js";
 export type { PeerView, RaftView } from "./core/view.js";
+export { MembersFile } from "./members-file.js";
 export type { RaftMessage } from "./messages.js";
 export { type OpenRaftParts, openRaft, type RaftSettings } from "./open-raft.js";
 export {
