@@ -56,6 +56,7 @@ function raftSettings({ raft, cluster, logKeeping }: Config, identity: StoredIde
     leaderLeaseMs: raft.leaderLeaseMs,
     inflightMessagesMax: raft.maxInflight,
     retryMs: logKeeping.commitTimeoutMs,
+    verifyIntervalMs: cluster.verifyIntervalMs,
   };
 }
 

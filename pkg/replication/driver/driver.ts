@@ -39,6 +39,8 @@ export interface DriverParts<E> {
   readonly listener: DriverListener;
   /** The effects that only the mode knows; may call `input`, which waits for the step's end. */
   readonly carryOut: (effect: E) => void;
+  /** A marker was applied, and nothing after it is before this resolves. Missing: nobody cares. */
+  readonly atMarker?: ((marker: Entry) => Promise<void>) | undefined;
 }
 
 /** Inputs that must be handled before any other that waits. */
@@ -73,6 +75,8 @@ export class Driver<
   /** Asked for by the core. */
   #applyUpTo: LogIndex;
   #applyCalls = 0;
+  /** The last batch handed out ends in a marker: nothing more is until that is dealt with. */
+  #standing = false;
   /** A batch found no room: nothing more is handed out until the position is known. */
   #applyRefused = false;
   #results = new Map<number, ApplyResult>();
@@ -245,29 +249,47 @@ export class Driver<
       this.#handedOut < this.#applyUpTo &&
       this.#applyCalls < callsMax &&
       !this.#applyRefused &&
+      !this.#standing &&
       this.#failure === undefined
     ) {
       const from = (this.#handedOut + 1) as LogIndex;
       const to = Math.min(upTo, this.#handedOut + limits.applyBatchEntriesMax) as LogIndex;
-      const entries = log.read(from, to, limits.applyBatchBytesMax);
+      const entries = this.#upToMarker(log.read(from, to, limits.applyBatchBytesMax));
       const last = entries.at(-1);
       invariant(last !== undefined, "committed entries can be read from the log");
+      this.#standing = this.#isMarker(last);
       this.#handedOut = last.index;
       this.#applyCalls += 1;
       void this.#applyBatch(entries, last);
     }
   }
 
-  async #applyBatch(entries: readonly Entry[], last: Position): Promise<void> {
+  #isMarker(entry: Entry): boolean {
+    return entry.kind === "marker" && this.#parts.atMarker !== undefined;
+  }
+
+  #upToMarker(entries: readonly Entry[]): readonly Entry[] {
+    const at = entries.findIndex((entry) => this.#isMarker(entry));
+    return at < 0 ? entries : entries.slice(0, at + 1);
+  }
+
+  async #applyBatch(entries: readonly Entry[], last: Entry): Promise<void> {
+    const isMarker = this.#isMarker(last);
     let results: readonly ApplyResult[];
     try {
       results = await this.#parts.stateMachine.applyBatch(entries);
+      if (isMarker) {
+        await this.#parts.atMarker?.(last);
+        results = [...results, { index: last.index, replayed: false, ok: true, value: null }];
+      }
     } catch (error) {
       this.#applyCalls -= 1;
+      if (isMarker) this.#standing = false;
       await this.#onApplyError(error);
       return;
     }
     this.#applyCalls -= 1;
+    if (isMarker) this.#standing = false;
     if (this.#failure === undefined) this.#onApplied(results, last);
   }
 

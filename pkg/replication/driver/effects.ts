@@ -6,6 +6,8 @@ import type { Durability, Health } from "../replicator.js";
 /** One write on its way: the driver's number for whoever waits, and the bytes for the log. */
 export interface Proposal {
   readonly ticket: number;
+  /** Missing: a command. A marker is answered with null once it was applied. */
+  readonly kind?: "marker";
   readonly payload: Uint8Array;
 }
 

@@ -1,6 +1,7 @@
 import type { JsonValue, LogIndex, Position } from "../../base/index.js";
 import type { LogLevel } from "../../runtime/index.js";
 import type { ReplicationError } from "../errors.js";
+import type { Entry } from "../ports/index.js";
 import type { Health, ReadLevel } from "../replicator.js";
 import type { Answer } from "./driver.js";
 import type { Core, CoreView, Input, Proposal } from "./effects.js";
@@ -53,6 +54,11 @@ export interface Mode<State, I, E> {
   answered(answers: readonly Answer[]): readonly Answer[];
   /** Ends in `host.settleRead` with the position that the read must see. */
   read(ticket: number, level: ReadLevel): void;
+  /**
+   * A marker was applied: state machine and log stand exactly there until the promise resolves.
+   * Never rejects but for what must end the node.
+   */
+  atMarker?(marker: Entry): Promise<void>;
   /** Ends in `host.settleOrder`. */
   order(ticket: number, order: Order): void;
   describe(note: string): { readonly level: LogLevel; readonly text: string };

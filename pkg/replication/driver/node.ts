@@ -3,7 +3,6 @@ import {
   type Deferred,
   deferred,
   type JsonValue,
-  type LogIndex,
   type NodeId,
   type Position,
 } from "../../base/index.js";
@@ -13,6 +12,7 @@ import type { ReplicationLimits } from "../limits.js";
 import type { LogStore, StateMachine } from "../ports/index.js";
 import type { Health, Mode as ModeName, ReplicatorEvent } from "../replicator.js";
 import { checkFit } from "./check-fit.js";
+import { Compaction } from "./compaction.js";
 import { type Answer, Driver } from "./driver.js";
 import type { CoreView, Proposal } from "./effects.js";
 import type { Mode, Order } from "./mode.js";
@@ -61,6 +61,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
   /** Reads that the mode has not settled yet. */
   readonly #reads = new Map<number, ReadRequest>();
   readonly #waiting: WaitingReads;
+  readonly #compaction: Compaction;
   #pendingCount = 0;
   #pendingBytes = 0;
   readonly #pendingSizes = new Map<number, number>();
@@ -68,7 +69,6 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
   #lastView: CoreView;
   #housekeeping: Cancel | undefined;
   #retry: Cancel | undefined;
-  #compacting = false;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: NodeParts<State, I, E>, applied: Position) {
@@ -82,8 +82,15 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       onFailure: (error: Error) => this.#onFailure(error),
     };
     const carryOut = (effect: E) => mode.carryOut(effect);
-    this.#driver = new Driver(mode.core, { ...parts, listener, carryOut }, applied);
+    const atMarker = mode.atMarker?.bind(mode);
+    this.#driver = new Driver(mode.core, { ...parts, listener, carryOut, atMarker }, applied);
     this.#lastView = this.#driver.view();
+    this.#compaction = new Compaction({
+      ...parts,
+      beforeCut: (upTo) => mode.beforeCut(upTo),
+      cut: (base) => mode.cut(base),
+      noticeFallback: () => this.#driver.noticeFallback(),
+    });
     mode.bind({
       input: (input) => this.#driver.input(input),
       state: () => this.#driver.state,
@@ -187,7 +194,20 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
   order(ticket: number, order: Order): void {
     const failure = this.#failureError();
     if (failure !== undefined) this.#parts.listener.onOrder(ticket, failure);
+    else if (order.action === "compact") void this.#compact(ticket);
     else this.#parts.mode.order(ticket, order);
+  }
+
+  async #compact(ticket: number): Promise<void> {
+    const { listener, log } = this.#parts;
+    try {
+      const { index, term } = await this.#compaction.now();
+      listener.onOrder(ticket, { index, term, first_index: log.firstIndex });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `the log was not cut: ${reason}`;
+      listener.onOrder(ticket, new ReplicationError("STORAGE_FAILED", message));
+    }
   }
 
   #failureError(): ReplicationError | undefined {
@@ -293,7 +313,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       for (const ticket of this.#waiting.expired(this.#parts.clock.monotonicMs())) {
         this.#parts.listener.onRead(ticket, lagging(this.#driver.applied));
       }
-      void this.#compact();
+      if (this.#driver.failure === undefined) void this.#compaction.tend();
       if (this.#closing === undefined) this.#scheduleHousekeeping();
     });
   }
@@ -309,26 +329,6 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
         "free_space_unknown",
         `Free space cannot be read: ${String(error)}`,
       );
-    }
-  }
-
-  /** Drops the log's oldest segments once the state machine holds them durably (FC-039). */
-  async #compact(): Promise<void> {
-    if (this.#compacting || this.#driver.failure !== undefined) return;
-    this.#compacting = true;
-    const { log, stateMachine, limits } = this.#parts;
-    try {
-      await this.#driver.noticeFallback();
-      const durable = await stateMachine.durablePosition();
-      const upTo = durable.index - limits.trailingEntries;
-      if (upTo - log.firstIndex >= limits.compactionThresholdEntries) {
-        await log.truncatePrefix(await this.#parts.mode.beforeCut(upTo as LogIndex));
-        this.#parts.mode.cut(log.base);
-      }
-    } catch (error) {
-      this.#parts.logger.log("warn", "compaction_failed", `The log was not cut: ${String(error)}`);
-    } finally {
-      this.#compacting = false;
     }
   }
 

@@ -1,63 +1,40 @@
 import type { JsonValue, LogIndex, NodeId, Position } from "../../base/index.js";
-import type { Cancel, Clock, LogLevel, Timers } from "../../runtime/index.js";
+import type { Cancel, LogLevel } from "../../runtime/index.js";
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
 import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
 import { ReplicationError } from "../errors.js";
-import { type LogStore, MessageType, type PeerMessage, type Transport } from "../ports/index.js";
+import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
 import type { ReadLevel } from "../replicator.js";
+import { VERIFY_LIMITS, type Verification } from "../verification/index.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
-import { type ConfigEntry, decodeMembership, type Membership } from "./core/membership.js";
+import type { ConfigEntry, Membership } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
 import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
 import { Forwarder } from "./forwarding.js";
-import { type MembersFile, neededFrom } from "./members-file.js";
+import { neededFrom } from "./members-file.js";
+import type { RaftModeParts } from "./mode-parts.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
 import { peerHealth } from "./peer-health.js";
 import { RaftPeers } from "./peers.js";
 import { RaftReads } from "./reads.js";
+import { recoveredInput } from "./recovered.js";
 import { RemoteWrites } from "./remote-writes.js";
-import type { RaftSnapshots, SnapshotsHost } from "./snapshots.js";
+import type { RaftSnapshots } from "./snapshots.js";
 import { TickClock } from "./tick-clock.js";
+import { verificationHost } from "./verifying.js";
 import { Whereabouts } from "./whereabouts.js";
-import type { WireSender } from "./wire/index.js";
 
 type SharedKind = "persist" | "apply" | "answer" | "refuse" | "note";
 /** The effects that the shared driver does not know. */
 export type RaftOwnEffect = Exclude<RaftEffect, { readonly kind: SharedKind }>;
 type Of<Kind extends RaftOwnEffect["kind"]> = Extract<RaftOwnEffect, { kind: Kind }>;
 
-export interface RaftModeParts {
-  readonly core: RaftCore;
-  readonly own: WireSender;
-  readonly log: LogStore;
-  readonly transport: Transport;
-  readonly members: MembersFile;
-  readonly kept: readonly ConfigEntry[];
-  readonly openSnapshots: (host: SnapshotsHost) => Promise<RaftSnapshots>;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly timing: RaftTiming;
-}
-
-/** All in milliseconds. */
-export interface RaftTiming {
-  /** One tick of the core. */
-  readonly tickMs: number;
-  /** A loop that stood still for longer drops its lease. */
-  readonly stallMs: number;
-  /** Longest wait for a peer's answer. */
-  readonly callTimeoutMs: number;
-  /** Longest that a write or read looks for a leader. */
-  readonly patienceMs: number;
-  /** Longest that a write whose fate is unknown is tried again. */
-  readonly retryMs: number;
-  /** Longest wait for a successor at shutdown. */
-  readonly handOverMs: number;
-}
-
+const VERIFY = "verify";
+/** Longest wait for a leader that compares everything and sees repairs through, in milliseconds. */
+const VERIFY_ORDER_MS = 2 * VERIFY_LIMITS.answerMsMax;
 /** Longest wait for a member that is asked where it serves, in milliseconds. */
 const FRONT_ENDS_CALL_MS = 1_000;
 /** Snapshots are looked after this often, in milliseconds. */
@@ -73,6 +50,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   readonly #reads: RaftReads;
   readonly #orders: RaftOrders;
   readonly #whereabouts: Whereabouts;
+  readonly #verification: Verification;
   #host: ModeHost<RaftState, RaftInput> | undefined;
   #snapshots: RaftSnapshots | undefined;
   #configs: readonly ConfigEntry[] | undefined;
@@ -123,7 +101,9 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       self: own.id,
       leader: () => this.#leader,
       input: (input) => this.#input(input),
-      forward: (leader, message) => this.#call(leader, message, timing.retryMs),
+      forward: (leader, message, action) =>
+        this.#call(leader, message, action === VERIFY ? VERIFY_ORDER_MS : timing.retryMs),
+      work: (action) => (action === VERIFY ? () => this.#verification.verify() : undefined),
       tell: (action) => this.#whereabouts.tell(action),
       settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
     });
@@ -134,6 +114,18 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
       order: (node, order) => this.#orders.at(node, order),
     });
+    this.#verification = parts.openVerification(
+      verificationHost({
+        self: own.id,
+        host: () => this.#bound(),
+        membership: () => this.#membership(),
+        leader: () => this.#leader,
+        input: (input) => this.#input(input),
+        connection: (id) => this.#peers.connection(id),
+        snapshots: () => this.#snapshots,
+        order: (node, order) => this.#orders.at(node, order),
+      }),
+    );
   }
 
   bind(host: ModeHost<RaftState, RaftInput>): void {
@@ -141,20 +133,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   recovered(applied: Position): RaftInput {
-    const { log, kept } = this.#parts;
-    const { terms, configs } = log.outline();
-    const inLog = configs.map((index) => configAt(log, index));
-    const { base } = log;
-    const before = kept.filter(({ index }) => index <= base.index).slice(-1);
-    return {
-      kind: "recovered",
-      hard: log.hardState,
-      base,
-      last: log.last,
-      applied,
-      terms,
-      configs: [...before, ...inLog],
-    };
+    return recoveredInput(this.#parts.log, this.#parts.kept, applied);
   }
 
   async started(): Promise<void> {
@@ -168,8 +147,10 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       restored: (position) => host.restored(position),
       exclusively: (body) => host.exclusively(body),
       fail: (error) => host.fail(error),
+      takeForced: (copy) => this.#verification.takeArrived(copy),
     });
     await this.#peers.listen();
+    this.#verification.start();
     this.#ticks.restart();
     this.#follow();
     this.#snapshots.start();
@@ -205,8 +186,13 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     this.#forwarder.submit(proposals);
   }
 
+  atMarker(marker: Entry): Promise<void> {
+    return this.#verification.atMarker(marker);
+  }
+
   answered(answers: readonly Answer[]): readonly Answer[] {
     const writes = this.#remote.answered(answers).filter((answer) => {
+      if (this.#verification.answered(answer)) return false;
       if (!("refused" in answer)) return true;
       return !(
         this.#reads.refused(answer.ticket, answer.refused) ||
@@ -219,7 +205,11 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   read(ticket: number, level: ReadLevel): void {
     if (level === "ONE" || level === "LOCAL_ONE") {
       this.#bound().settleRead(ticket, this.#bound().applied());
-    } else this.#reads.begin(ticket, level);
+      return;
+    }
+    const quarantine = this.#verification.quarantine();
+    if (quarantine === undefined) this.#reads.begin(ticket, level);
+    else this.#bound().settleRead(ticket, quarantine);
   }
 
   order(ticket: number, order: Order): void {
@@ -290,6 +280,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
 
   async #close(): Promise<void> {
     this.#ticking?.();
+    await this.#verification.close();
     this.#peers.close();
     await this.#parts.transport.close();
     await this.#snapshots?.close();
@@ -340,6 +331,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
         this.#snapshotTickMs = nowMs;
         this.#snapshots?.tick();
         this.#whereabouts.tick(nowMs);
+        this.#verification.tick();
       }
       if (this.#closing === undefined) this.#tickSoon();
     });
@@ -368,6 +360,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     if (message.type === MessageType.forward) {
       return answersMessage(await this.#remote.take(forwardedPayloads(message.payload)));
     }
+    if (message.type === MessageType.verify) return this.#verification.handle(message);
     if (message.type === MessageType.order) return this.#orders.answer(message);
     throw new ReplicationError("INVALID", `raft knows no message of type ${message.type}`);
   }
@@ -379,13 +372,4 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     }
     return connection.call(message, { timeoutMs, priority: "normal" });
   }
-}
-
-function configAt(log: LogStore, index: LogIndex): ConfigEntry {
-  const [entry] = log.read(index, index, 1);
-  const membership = entry === undefined ? undefined : decodeMembership(entry.payload);
-  if (membership === undefined) {
-    throw new ReplicationError("STORAGE_FAILED", `entry ${index} of the log is not a membership`);
-  }
-  return { index, membership };
 }

@@ -1,11 +1,21 @@
 import { join } from "node:path";
 import type { NodeId } from "../../base/index.js";
-import type { Clock, FileSystem, Logger, Random, Timers } from "../../runtime/index.js";
+import {
+  type Clock,
+  type FileSystem,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  type Random,
+  type Timers,
+} from "../../runtime/index.js";
 import type { LogStore, StateMachine, Transport } from "../ports/index.js";
+import { Verification } from "../verification/index.js";
 import { DEFAULT_RAFT_LIMITS, type RaftTicks } from "./core/options.js";
 import { createRaftCore } from "./core/step.js";
 import { MembersFile } from "./members-file.js";
-import { RaftMode, type RaftTiming } from "./mode.js";
+import { RaftMode } from "./mode.js";
+import type { RaftTiming } from "./mode-parts.js";
 import { RaftSnapshots } from "./snapshots.js";
 
 /** What an operator sets; times in milliseconds. */
@@ -21,6 +31,8 @@ export interface RaftSettings {
   readonly inflightMessagesMax: number;
   /** Longest that a write of unknown fate is tried again. */
   readonly retryMs: number;
+  /** Between two comparisons of replicas; missing: 30 s. */
+  readonly verifyIntervalMs?: number | undefined;
 }
 
 export interface OpenRaftParts {
@@ -38,6 +50,7 @@ export interface OpenRaftParts {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
 }
 
 /**
@@ -86,12 +99,27 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
         },
         host,
       ),
+    openVerification: (host) =>
+      new Verification(
+        {
+          stateMachine,
+          fileSystem,
+          directory: join(parts.directory, "verification"),
+          clock,
+          timers,
+          logger: parts.logger,
+          metrics: parts.metrics ?? noMetrics,
+          intervalMs: settings.verifyIntervalMs ?? VERIFY_INTERVAL_MS,
+        },
+        host,
+      ),
     clock,
     timers,
     timing,
   });
 }
 
+const VERIFY_INTERVAL_MS = 30_000;
 const TICK_MS_MAX = 20;
 
 function toTiming(settings: RaftSettings): RaftTiming {

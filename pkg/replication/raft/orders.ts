@@ -15,7 +15,9 @@ export interface RaftOrdersParts {
   readonly self: NodeId;
   leader(): NodeId | null;
   input(input: RaftInput): void;
-  forward(leader: NodeId, message: PeerMessage): Promise<PeerMessage>;
+  forward(leader: NodeId, message: PeerMessage, action: string): Promise<PeerMessage>;
+  /** Work of the leader that goes through no single input; undefined for an action that is none. */
+  work(action: string): (() => Promise<JsonValue>) | undefined;
   /** The answer to a question about this node; undefined for an action that is none. */
   tell(action: string): JsonValue | undefined;
   settle(ticket: number, outcome: JsonValue | ReplicationError): void;
@@ -119,6 +121,11 @@ export class RaftOrders {
       settle(told);
       return;
     }
+    const work = this.#parts.work(action);
+    if (work !== undefined) {
+      work().then(settle, (error: unknown) => settle(toReplicationError(error)));
+      return;
+    }
     const make = ACTIONS[action];
     if (make === undefined) {
       settle(new ReplicationError("CONFLICT", `mode raft has no "${action}"`));
@@ -142,7 +149,8 @@ export class RaftOrders {
   async #forward(leader: NodeId, order: Order, settle: Settle): Promise<void> {
     const payload = { action: order.action, args: order.args } as PeerPayload;
     try {
-      const answer = await this.#parts.forward(leader, { type: MessageType.order, payload });
+      const message = { type: MessageType.order, payload };
+      const answer = await this.#parts.forward(leader, message, order.action);
       const fields = new PayloadFields(answer.payload, "orderResponse");
       const error = fields.value("error");
       settle(
@@ -159,6 +167,12 @@ export class RaftOrders {
     this.#open.delete(ticket);
     return settle;
   }
+}
+
+function toReplicationError(error: unknown): ReplicationError {
+  if (error instanceof ReplicationError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ReplicationError("STORAGE_FAILED", reason);
 }
 
 function toId(value: JsonValue | undefined, field: string): NodeId {

@@ -1,12 +1,20 @@
 import type { JsonValue, LogIndex, NodeId, Position, Term } from "../../base/index.js";
 import type { FileSystem, Logger, Random, Timers } from "../../runtime/index.js";
-import type { LogStore, PeerConnection, PeerMessage, StateMachine } from "../ports/index.js";
+import type {
+  LogStore,
+  PeerConnection,
+  PeerMessage,
+  SnapshotReader,
+  StateMachine,
+} from "../ports/index.js";
 import {
   type ReceivedSnapshot,
   SNAPSHOT_LIMITS,
   SnapshotReceiver,
   SnapshotSender,
+  type SnapshotSent,
 } from "../snapshot/index.js";
+import type { ArrivedCopy } from "../verification/index.js";
 import type { RaftInput } from "./core/effects.js";
 import { type ConfigEntry, encodeMembership } from "./core/membership.js";
 import { type MembersFile, neededFrom, toConfigEntry } from "./members-file.js";
@@ -34,6 +42,8 @@ export interface SnapshotsHost {
   restored(position: Position): void;
   exclusively(body: () => Promise<void>): Promise<void>;
   fail(error: unknown): void;
+  /** @returns true: a copy that came by force is dealt with */
+  takeForced(copy: ArrivedCopy): boolean;
 }
 
 /** Copies of the whole state on their way to other nodes, and the one that comes in (D16). */
@@ -89,19 +99,39 @@ export class RaftSnapshots {
   }
 
   async send(to: NodeId, term: Term): Promise<void> {
-    const { nodeId, stateMachine, random, timers, logger } = this.#parts;
+    const sent = await this.#send(to, term, this.#parts.stateMachine, false);
+    const position = sent === undefined ? null : this.#reached(sent);
+    this.#host.input({ kind: "snapshot_sent", to, term, position });
+  }
+
+  /** Replaces the peer's state by this copy, whatever it has applied; the copy is closed. */
+  async sendForced(to: NodeId, copy: SnapshotReader): Promise<void> {
+    let taken = false;
+    const snapshot = async () => {
+      if (taken) throw new Error("there is one copy");
+      taken = true;
+      return copy;
+    };
+    await this.#send(to, this.#host.term(), { snapshot }, true);
+    if (!taken) await copy.close();
+  }
+
+  async #send(
+    to: NodeId,
+    term: Term,
+    stateMachine: Pick<StateMachine, "snapshot">,
+    force: boolean,
+  ): Promise<SnapshotSent | undefined> {
+    const { nodeId, random, timers, logger } = this.#parts;
     const connection = this.#host.connection(to);
-    if (connection === undefined || this.#senders.has(to)) {
-      this.#host.input({ kind: "snapshot_sent", to, term, position: null });
-      return;
-    }
+    if (connection === undefined || this.#senders.has(to)) return undefined;
     const sender = SnapshotSender.start({
       nodeId,
       peer: to,
       connection,
       stateMachine,
       term,
-      force: false,
+      force,
       configAt: (position: Position) => toJson(this.#configAt(position.index)),
       random,
       timers,
@@ -111,10 +141,10 @@ export class RaftSnapshots {
     this.#senders.set(to, sender);
     const sent = await sender.ended;
     this.#senders.delete(to);
-    this.#host.input({ kind: "snapshot_sent", to, term, position: this.#reached(sent) });
+    return sent;
   }
 
-  #reached(sent: Awaited<SnapshotSender["ended"]>): Position | null {
+  #reached(sent: SnapshotSent): Position | null {
     if (sent.kind === "installed") return sent.position;
     if (sent.kind !== "not_needed") return null;
     const term = this.#parts.log.termAt(sent.index);
@@ -133,6 +163,15 @@ export class RaftSnapshots {
 
   onReceived(snapshot: ReceivedSnapshot): void {
     const { offer, from } = snapshot;
+    const forced = {
+      index: offer.position.index,
+      chunks: () => snapshot.chunks(),
+      done: async (used: boolean) => {
+        if (used) await this.#receiver.installed(offer.id);
+        else await this.#receiver.installFailed(offer.id);
+      },
+    };
+    if (offer.force && this.#host.takeForced(forced)) return;
     let config: ConfigEntry;
     try {
       config = toConfigEntry(offer.config);

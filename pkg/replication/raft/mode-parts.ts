@@ -1,0 +1,38 @@
+import type { Clock, Timers } from "../../runtime/index.js";
+import type { LogStore, Transport } from "../ports/index.js";
+import type { Verification, VerificationHost } from "../verification/index.js";
+import type { ConfigEntry } from "./core/membership.js";
+import type { RaftCore } from "./core/step.js";
+import type { MembersFile } from "./members-file.js";
+import type { RaftSnapshots, SnapshotsHost } from "./snapshots.js";
+import type { WireSender } from "./wire/index.js";
+
+export interface RaftModeParts {
+  readonly core: RaftCore;
+  readonly own: WireSender;
+  readonly log: LogStore;
+  readonly transport: Transport;
+  readonly members: MembersFile;
+  readonly kept: readonly ConfigEntry[];
+  readonly openSnapshots: (host: SnapshotsHost) => Promise<RaftSnapshots>;
+  readonly openVerification: (host: VerificationHost) => Verification;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly timing: RaftTiming;
+}
+
+/** All in milliseconds. */
+export interface RaftTiming {
+  /** One tick of the core. */
+  readonly tickMs: number;
+  /** A loop that stood still for longer drops its lease. */
+  readonly stallMs: number;
+  /** Longest wait for a peer's answer. */
+  readonly callTimeoutMs: number;
+  /** Longest that a write or read looks for a leader. */
+  readonly patienceMs: number;
+  /** Longest that a write whose fate is unknown is tried again. */
+  readonly retryMs: number;
+  /** Longest wait for a successor at shutdown. */
+  readonly handOverMs: number;
+}

@@ -1,0 +1,252 @@
+import type { LogIndex, NodeId } from "../../base/index.js";
+import type { ContentKey } from "../ports/index.js";
+import {
+  decide,
+  differences,
+  diffKeys,
+  judge,
+  type Mismatch,
+  type NodeSums,
+  sampleShards,
+  samplesDiffer,
+  type Verdict,
+} from "./core/judge.js";
+import { VERIFY_LIMITS } from "./core/limits.js";
+import type { Marker, VerifyAnswers, VerifyQuery, VerifyReply } from "./core/messages.js";
+import type { Members, ReplicaHost } from "./replica.js";
+import type { NamedMismatch, NodeReport, RoundReport } from "./report.js";
+
+/** A marker without its id. */
+export type Wish = Marker extends infer M ? (M extends Marker ? Omit<M, "id"> : never) : never;
+
+export interface RoundsHost extends Pick<ReplicaHost, "self" | "members" | "ask"> {
+  /** Resolves when this node, as leader, has applied the marker. @throws ReplicationError */
+  mark(wish: Wish): Promise<LogIndex>;
+  /** Gives leadership to a node whose content is right. */
+  handOver(): void;
+}
+
+type Reply<Kind extends keyof VerifyAnswers> = readonly [NodeId, VerifyReply<Kind>];
+type Found = Omit<NodeReport, "id" | "status" | "reason">;
+
+const NOTHING: Found = { shards: [], action: "none", mismatches: [], more: false };
+
+/** What the leader does in a round: mark, ask, compare, narrow, and have one replica put right. */
+export class Rounds {
+  readonly #host: RoundsHost;
+  /** Repairs of a replica that did not make it equal; after the second its state is replaced. */
+  readonly #tries = new Map<NodeId, number>();
+
+  constructor(host: RoundsHost) {
+    this.#host = host;
+  }
+
+  /** VF-2, VF-5: kept sums and a sample; a difference is looked into at once. */
+  async sample(round: number): Promise<RoundReport> {
+    const { members, index } = await this.#mark();
+    const sample = {
+      kind: "sample" as const,
+      shards: sampleShards(round),
+      keysMax: VERIFY_LIMITS.sampleKeysMax,
+      seed: index,
+    };
+    const replies = await this.#askAll(members, index, { kind: "digest", sample });
+    if (differ(replies)) return this.#full(members, index);
+    return this.#close(members, index, "sample", replies, undefined, new Map());
+  }
+
+  /** VF-3: everything, made from the stored bytes. */
+  async full(): Promise<RoundReport> {
+    const { members, index } = await this.#mark();
+    return this.#full(members, index);
+  }
+
+  async #mark(): Promise<{ readonly members: Members; readonly index: LogIndex }> {
+    const index = await this.#host.mark({ ask: "compare" });
+    return { members: this.#host.members(), index };
+  }
+
+  async #full(members: Members, index: LogIndex): Promise<RoundReport> {
+    const [kept, stored] = await Promise.all([
+      this.#askAll(members, index, { kind: "digest", sample: null }),
+      this.#askAll(members, index, { kind: "sums" }),
+    ]);
+    const nodes: NodeSums[] = [];
+    for (const [at, [node, sums]] of stored.entries()) {
+      const digest = kept[at]?.[1];
+      if (sums.status !== "ready" || digest?.status !== "ready") continue;
+      const isVoter = members.voters.includes(node);
+      nodes.push({ node, isVoter, kept: digest.result.shards, stored: sums.result.sums });
+    }
+    const verdict = judge(members.voters.length, nodes);
+    const leader = stored.find(([node]) => node === this.#host.self)?.[1];
+    const ahead = leader?.status === "ready" ? leader.applied : index;
+    const found = new Map<NodeId, Found>();
+    let isFree = true;
+    for (const { node } of nodes) {
+      const reply = stored.find(([id]) => id === node)?.[1];
+      const gapEntries = ahead - (reply?.status === "ready" ? reply.applied : ahead);
+      const one = await this.#lookInto(node, verdict, nodes, { index, gapEntries, isFree });
+      if (one.action !== "none" && one.action !== "report") isFree = false;
+      found.set(node, one);
+    }
+    return this.#close(members, index, "full", stored, verdict, found);
+  }
+
+  async #lookInto(
+    node: NodeId,
+    verdict: Verdict,
+    nodes: readonly NodeSums[],
+    at: { readonly index: LogIndex; readonly gapEntries: number; readonly isFree: boolean },
+  ): Promise<Found> {
+    const shards = verdict.differing.get(node) ?? [];
+    if (shards.length === 0) {
+      if (!verdict.miscounted.has(node)) {
+        this.#tries.delete(node);
+        return verdict.undecided.length > 0 ? { ...NOTHING, action: "report" } : NOTHING;
+      }
+      return { ...NOTHING, action: await this.#act(node, at.isFree, { keys: [] }) };
+    }
+    const source = this.#sourceFor(verdict, nodes);
+    if (source === undefined) return { ...NOTHING, shards, action: "report", more: true };
+    const { mismatches, more } = await this.#narrow(node, source, shards, at.index);
+    const tried = this.#tries.get(node) ?? 0;
+    const count = more || tried >= 2 ? null : mismatches.length;
+    const keys = mismatches.map(({ key }) => key);
+    const how = decide({ count, gapEntries: at.gapEntries });
+    const wanted = how === "repair" ? { keys } : { source };
+    return { shards, mismatches, more, action: await this.#act(node, at.isFree, wanted) };
+  }
+
+  /** A voter with nothing wrong; rather one that does not lead, since it stands still for a copy. */
+  #sourceFor(verdict: Verdict, nodes: readonly NodeSums[]): NodeId | undefined {
+    const sound = nodes.filter(
+      ({ node, isVoter }) =>
+        isVoter && !verdict.differing.has(node) && !verdict.miscounted.has(node),
+    );
+    return (sound.find(({ node }) => node !== this.#host.self) ?? sound[0])?.node;
+  }
+
+  async #act(
+    node: NodeId,
+    isFree: boolean,
+    wanted: { readonly keys: readonly string[] } | { readonly source: NodeId },
+  ): Promise<NodeReport["action"]> {
+    if (!isFree) return "wait";
+    if (node === this.#host.self) {
+      this.#host.handOver();
+      return "hand_over";
+    }
+    if ("source" in wanted) {
+      await this.#host.mark({ ask: "sync", node, source: wanted.source });
+      return "sync";
+    }
+    this.#tries.set(node, (this.#tries.get(node) ?? 0) + 1);
+    await this.#host.mark({ ask: "repair", node, keys: wanted.keys });
+    return wanted.keys.length === 0 ? "recount" : "repair";
+  }
+
+  /** Shards to buckets to keys; as far as it helps to name what differs. */
+  async #narrow(node: NodeId, source: NodeId, shards: readonly number[], index: LogIndex) {
+    const unknown = { mismatches: [] as readonly NamedMismatch[], more: true };
+    const { narrowMax, keysMax } = VERIFY_LIMITS;
+    const first = shards.slice(0, narrowMax);
+    const buckets = await this.#askTwo(node, source, index, { kind: "buckets", shards: first });
+    if (buckets === undefined) return unknown;
+    const all = first.flatMap((shard, at) =>
+      differences(buckets.here[at] ?? [], buckets.right[at] ?? []).map(
+        (bucket) => bucket * VERIFY_LIMITS.shards + shard,
+      ),
+    );
+    const places = all.slice(0, narrowMax);
+    const keys = await this.#askTwo(node, source, index, { kind: "keys", places, keysMax });
+    if (keys === undefined || keys.here === null || keys.right === null) return unknown;
+    const found = diffKeys(keys.here as readonly ContentKey[], keys.right as readonly ContentKey[]);
+    const named = found.slice(0, VERIFY_LIMITS.repairKeysMax + 1);
+    const more = shards.length > narrowMax || all.length > narrowMax || found.length > named.length;
+    return { mismatches: await this.#withCommands(source, index, named), more };
+  }
+
+  /** FC-130, S1.65: which commands wrote what differs, for whoever looks for the cause. */
+  async #withCommands(
+    source: NodeId,
+    index: LogIndex,
+    found: readonly Mismatch[],
+  ): Promise<readonly NamedMismatch[]> {
+    const indexes = found.flatMap(({ version, rightVersion }) => [version ?? 0, rightVersion ?? 0]);
+    const query = { kind: "commands" as const, indexes };
+    const reply = await this.#host.ask(source, index, query, VERIFY_LIMITS.answerMsMax);
+    const texts = reply.status === "ready" ? reply.result : [];
+    return found.map((one, at) => ({
+      ...one,
+      command: texts[2 * at] ?? null,
+      rightCommand: texts[2 * at + 1] ?? null,
+    }));
+  }
+
+  async #askTwo<Kind extends keyof VerifyAnswers>(
+    node: NodeId,
+    source: NodeId,
+    index: LogIndex,
+    query: VerifyQuery & { readonly kind: Kind },
+  ) {
+    const [here, right] = await Promise.all(
+      [node, source].map((id) => this.#host.ask<Kind>(id, index, query, VERIFY_LIMITS.answerMsMax)),
+    );
+    if (here?.status !== "ready" || right?.status !== "ready") return undefined;
+    return { here: here.result, right: right.result };
+  }
+
+  #askAll<Kind extends keyof VerifyAnswers>(
+    { voters, learners }: Members,
+    index: LogIndex,
+    query: VerifyQuery & { readonly kind: Kind },
+  ): Promise<readonly Reply<Kind>[]> {
+    const { answerMsMax } = VERIFY_LIMITS;
+    const ask = async (id: NodeId): Promise<Reply<Kind>> => [
+      id,
+      await this.#host.ask<Kind>(id, index, query, answerMsMax),
+    ];
+    return Promise.all([...voters, ...learners].map(ask));
+  }
+
+  /** Lets everybody go on, and says what came out. */
+  #close(
+    members: Members,
+    index: LogIndex,
+    depth: RoundReport["depth"],
+    replies: readonly Reply<"sums" | "digest">[],
+    verdict: Verdict | undefined,
+    found: ReadonlyMap<NodeId, Found>,
+  ): RoundReport {
+    const nodes = replies.map(([id, reply]): NodeReport => {
+      const one = found.get(id) ?? NOTHING;
+      const differs = one.action !== "none";
+      const proven = depth === "full" && !differs && reply.status === "ready";
+      if (reply.status === "ready") {
+        const end = { kind: "end" as const, proven };
+        void this.#host.ask(id, index, end, VERIFY_LIMITS.answerMsMax);
+      }
+      if (reply.status === "unknown") {
+        return { id, status: "unknown", reason: reply.reason, ...NOTHING };
+      }
+      return { id, status: differs ? "different" : "equal", reason: null, ...one };
+    });
+    const undecided = verdict?.undecided ?? [];
+    const isEqual = !members.joint && nodes.every(({ status }) => status === "equal");
+    const differs = undecided.length > 0 || nodes.some(({ status }) => status === "different");
+    const result = differs ? "different" : isEqual ? "equal" : "unknown";
+    return { result, depth, index, undecided, nodes, dump: null };
+  }
+}
+
+/** True when two of the replicas that answered are not alike. */
+function differ(replies: readonly Reply<"digest">[]): boolean {
+  const ready = replies.flatMap(([, reply]) => (reply.status === "ready" ? [reply.result] : []));
+  const [first, ...rest] = ready;
+  return rest.some((one) => {
+    if (first === undefined || differences(first.shards, one.shards).length > 0) return true;
+    if (first.sample === null || one.sample === null) return false;
+    return samplesDiffer(first.sample, one.sample).length > 0;
+  });
+}

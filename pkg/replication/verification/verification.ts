@@ -1,0 +1,390 @@
+import {
+  type Deferred,
+  deferred,
+  type JsonValue,
+  type LogIndex,
+  type NodeId,
+} from "../../base/index.js";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  FileSystem,
+  Histogram,
+  Logger,
+  Metrics,
+  Timers,
+} from "../../runtime/index.js";
+import type { Answer } from "../driver/driver.js";
+import type { Proposal } from "../driver/effects.js";
+import { ReplicationError } from "../errors.js";
+import type {
+  Entry,
+  PeerConnection,
+  PeerMessage,
+  SnapshotReader,
+  StateMachine,
+} from "../ports/index.js";
+import { VERIFY_LIMITS } from "./core/limits.js";
+import type { Marker, VerifyAnswers, VerifyQuery, VerifyReply } from "./core/messages.js";
+import { writeDump } from "./dump.js";
+import { type ArrivedCopy, type Members, Replica } from "./replica.js";
+import type { RoundReport } from "./report.js";
+import { Rounds, type Wish } from "./rounds.js";
+import {
+  encodeMarker,
+  replyFromPeer,
+  replyToPeer,
+  requestFromPeer,
+  requestToPeer,
+} from "./wire.js";
+
+/** What the comparison needs of the mode that it serves. */
+export interface VerificationHost {
+  readonly self: NodeId;
+  members(): Members;
+  /** It leads and answers clients. */
+  leads(): boolean;
+  leader(): NodeId | null;
+  applied(): LogIndex;
+  propose(proposals: readonly Proposal[]): void;
+  connection(id: NodeId): PeerConnection | undefined;
+  /** Sends the copy by force, closes it, resolves when it has arrived or cannot. */
+  sendCopy(to: NodeId, copy: SnapshotReader): Promise<void>;
+  handOver(): void;
+  /** Has the leader compare everything. */
+  verifyAtLeader(leader: NodeId): Promise<JsonValue>;
+  fail(error: unknown): void;
+}
+
+export interface VerificationParts {
+  readonly stateMachine: StateMachine;
+  readonly fileSystem: FileSystem;
+  /** A folder of its own for what was found. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Between two rounds, in milliseconds. */
+  readonly intervalMs: number;
+}
+
+const DURATION_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30];
+/** How often a new leader is looked for after a hand-over, and for how long, in milliseconds. */
+const LEADER_POLL_MS = 100;
+const LEADER_WAIT_MS_MAX = 10_000;
+
+/** Replicas are proven equal (D15): the node's own side of it, and the rounds while it leads. */
+export class Verification {
+  readonly #parts: VerificationParts;
+  readonly #host: VerificationHost;
+  readonly #replica: Replica;
+  readonly #rounds: Rounds;
+  readonly #meters: { rounds: Counter; mismatches: Counter; repairs: Counter; duration: Histogram };
+  readonly #marks = new Map<string, Deferred<LogIndex>>();
+  readonly #tickets = new Map<number, string>();
+  #lastMark = 0;
+  #round: number;
+  #nextMs: number | undefined;
+  #isUrgent = false;
+  #running: Promise<unknown> | undefined;
+  #closed = false;
+
+  constructor(parts: VerificationParts, host: VerificationHost) {
+    this.#parts = parts;
+    this.#host = host;
+    const { metrics, clock } = parts;
+    this.#round = Math.floor(clock.wallMs() / parts.intervalMs) % VERIFY_LIMITS.sampleRounds;
+    this.#meters = {
+      rounds: metrics.counter(
+        "nornicdb_verification_rounds_total",
+        "Comparisons of replicas by this node as leader",
+        ["result"],
+      ),
+      mismatches: metrics.counter(
+        "nornicdb_verification_mismatches_total",
+        "Things, or shards where things could not be named, that differed between replicas",
+      ),
+      repairs: metrics.counter(
+        "nornicdb_verification_repairs_total",
+        "Times that this node's content was put right",
+        ["how"],
+      ),
+      duration: metrics.histogram(
+        "nornicdb_verification_duration_seconds",
+        "One comparison, from the marker to the verdict",
+        DURATION_BUCKETS,
+      ),
+    };
+    const ask = this.#ask.bind(this);
+    this.#replica = new Replica({
+      ...parts,
+      host: {
+        self: host.self,
+        members: () => host.members(),
+        leads: () => host.leads(),
+        applied: () => host.applied(),
+        ask,
+        sendCopy: (to, copy) => host.sendCopy(to, copy),
+        fail: (error) => host.fail(error),
+      },
+      onRepaired: (how) => this.#meters.repairs.add(1, { how }),
+    });
+    this.#replica.onMarker = (id, index) => this.#marks.get(id)?.resolve(index);
+    this.#rounds = new Rounds({
+      self: host.self,
+      members: () => host.members(),
+      ask,
+      mark: (wish) => this.#mark(wish),
+      handOver: () => {
+        this.#replica.quarantine();
+        host.handOver();
+      },
+    });
+  }
+
+  /** Peers can be asked from here on. */
+  start(): void {
+    this.#replica.start();
+  }
+
+  /** A marker was applied; nothing after it is before the promise resolves. */
+  atMarker(entry: Entry): Promise<void> {
+    return this.#replica.atMarker(entry);
+  }
+
+  /** VF-9: why strong reads are refused here; undefined: they are not. */
+  quarantine(): ReplicationError | undefined {
+    if (!this.#replica.quarantined) return undefined;
+    return new ReplicationError(
+      "LAGGING",
+      "this node's content differs from the majority's and is being put right",
+      { retryAfterMs: VERIFY_LIMITS.againMs, hint: "read from another node" },
+    );
+  }
+
+  /** @returns true: it was the answer to a marker of this object */
+  answered(answer: Answer): boolean {
+    const id = this.#tickets.get(answer.ticket);
+    if (id === undefined) return false;
+    this.#tickets.delete(answer.ticket);
+    if ("refused" in answer) this.#marks.get(id)?.reject(answer.refused);
+    return true;
+  }
+
+  async handle(message: PeerMessage): Promise<PeerMessage> {
+    const { index, query } = requestFromPeer(message);
+    return replyToPeer(await this.#replica.answer(index, query));
+  }
+
+  takeArrived(copy: ArrivedCopy): boolean {
+    return this.#replica.takeArrived(copy);
+  }
+
+  /** About every 100 ms. */
+  tick(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (!this.#host.leads()) {
+      this.#nextMs = undefined;
+      return;
+    }
+    this.#nextMs ??= nowMs + this.#parts.intervalMs;
+    if (this.#running !== undefined || nowMs < this.#nextMs) return;
+    if (this.#replica.quarantined) {
+      // Led into it: elected while its content was known to be wrong.
+      this.#nextMs = nowMs + VERIFY_LIMITS.againMs;
+      this.#host.handOver();
+      return;
+    }
+    void this.#alone(() => this.#periodic());
+  }
+
+  /**
+   * Compares everything, sees repairs through, and says what was found; at the leader only.
+   * @throws ReplicationError `NO_LEADER` | `NOT_LEADER` | `SHUTTING_DOWN` | …: nothing was compared
+   */
+  async verify(): Promise<JsonValue> {
+    while (this.#running !== undefined) await this.#running;
+    return this.#alone(async () => {
+      const rounds: RoundReport[] = [];
+      for (let left = VERIFY_LIMITS.orderRoundsMax; left > 0; left -= 1) {
+        const report = await this.#publish(() => this.#rounds.full());
+        rounds.push(report);
+        const actions = new Set(report.nodes.map(({ action }) => action));
+        if (actions.has("hand_over")) return toJson(rounds, await this.#atNextLeader());
+        const goesOn = ["repair", "recount", "sync", "wait"].some((one) =>
+          actions.has(one as never),
+        );
+        if (!goesOn && (rounds.length === 1 || report.result === "equal")) break;
+      }
+      return toJson(rounds, null);
+    });
+  }
+
+  /** Waits under way end. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const gone = new ReplicationError("SHUTTING_DOWN", "this node is stopping");
+    for (const mark of this.#marks.values()) mark.reject(gone);
+    await this.#replica.close();
+  }
+
+  async #alone<T>(body: () => Promise<T>): Promise<T> {
+    const run = body();
+    this.#running = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await run;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #periodic(): Promise<void> {
+    const { clock, intervalMs, logger } = this.#parts;
+    const isUrgent = this.#isUrgent;
+    this.#isUrgent = false;
+    try {
+      const report = await this.#publish(() =>
+        isUrgent ? this.#rounds.full() : this.#rounds.sample(this.#round),
+      );
+      if (report.depth === "sample") this.#round += 1;
+      const actions = report.nodes.map(({ action }) => action);
+      this.#isUrgent = actions.some((action) => action !== "none" && action !== "report");
+      if (actions.includes("hand_over")) void this.#atNextLeader().catch(() => {});
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#meters.rounds.add(1, { result: "unknown" });
+      logger.log("debug", "verification_skipped", "[verification] A round did not happen", {
+        reason,
+      });
+    }
+    this.#nextMs = clock.monotonicMs() + (this.#isUrgent ? VERIFY_LIMITS.againMs : intervalMs);
+  }
+
+  async #publish(round: () => Promise<RoundReport>): Promise<RoundReport> {
+    const { clock, logger } = this.#parts;
+    const startMs = clock.monotonicMs();
+    const report = await round();
+    this.#meters.duration.observe((clock.monotonicMs() - startMs) / 1_000);
+    this.#meters.rounds.add(1, { result: report.result });
+    const fields = { index: report.index, depth: report.depth };
+    if (report.result !== "different") {
+      logger.log("debug", "replicas_compared", `[verification] Replicas: ${report.result}`, fields);
+      return report;
+    }
+    const dump = await this.#dump(report);
+    for (const { id, status, action, mismatches, shards, more } of report.nodes) {
+      if (status !== "different") continue;
+      const count = mismatches.length > 0 ? mismatches.length : shards.length;
+      this.#meters.mismatches.add(count);
+      logger.log("error", "replica_differs", "[verification] A replica is not like the others", {
+        ...fields,
+        peer: id,
+        differences: count,
+        more,
+        action,
+        dump,
+      });
+    }
+    return { ...report, dump };
+  }
+
+  async #dump(report: RoundReport): Promise<string | null> {
+    const { fileSystem, directory, clock, logger } = this.#parts;
+    try {
+      return await writeDump(fileSystem, directory, { at: clock.wallMs(), ...report });
+    } catch (error) {
+      logger.log("warn", "dump_failed", "[verification] What was found is not written down", {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      return null;
+    }
+  }
+
+  async #mark(wish: Wish): Promise<LogIndex> {
+    if (this.#closed) throw new ReplicationError("SHUTTING_DOWN", "this node is stopping");
+    if (!this.#host.leads()) {
+      const leader = this.#host.leader();
+      throw new ReplicationError(
+        leader === null ? "NO_LEADER" : "NOT_LEADER",
+        leader === null ? "no leader is known" : `${leader} leads`,
+      );
+    }
+    this.#lastMark += 1;
+    const id = `${this.#host.self}-${this.#parts.clock.wallMs()}-${this.#lastMark}`;
+    // Fractions: no other ticket of this node ends like this.
+    const ticket = this.#lastMark + 0.25;
+    const marked = deferred<LogIndex>();
+    this.#marks.set(id, marked);
+    this.#tickets.set(ticket, id);
+    const giveUp = this.#giveUpLater(marked);
+    const marker = { id, ...wish } as Marker;
+    try {
+      this.#host.propose([{ ticket, kind: "marker", payload: encodeMarker(marker) }]);
+      return await marked.promise;
+    } finally {
+      giveUp();
+      this.#marks.delete(id);
+    }
+  }
+
+  #giveUpLater(marked: Deferred<LogIndex>): Cancel {
+    return this.#parts.timers.after(VERIFY_LIMITS.reachMsMax, () =>
+      marked.reject(new ReplicationError("NO_QUORUM", "the marker was not applied in time")),
+    );
+  }
+
+  async #ask<Kind extends keyof VerifyAnswers>(
+    to: NodeId,
+    index: LogIndex,
+    query: VerifyQuery & { readonly kind: Kind },
+    timeoutMs: number,
+  ): Promise<VerifyReply<Kind>> {
+    if (to === this.#host.self) return this.#replica.answer<Kind>(index, query);
+    const connection = this.#host.connection(to);
+    if (connection === undefined) return { status: "unknown", reason: "its address is not known" };
+    try {
+      const message = requestToPeer({ index, query });
+      return replyFromPeer<Kind>(
+        await connection.call(message, { timeoutMs, priority: "bulk" }),
+        query,
+      );
+    } catch (error) {
+      return { status: "unknown", reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** VF-8: who led and differed has the next leader look again. */
+  async #atNextLeader(): Promise<JsonValue> {
+    const { timers, clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + LEADER_WAIT_MS_MAX;
+    while (clock.monotonicMs() < untilMs && !this.#closed) {
+      const leader = this.#host.leader();
+      if (leader !== null && leader !== this.#host.self) return this.#host.verifyAtLeader(leader);
+      await new Promise<void>((resolve) => void timers.after(LEADER_POLL_MS, resolve));
+    }
+    return null;
+  }
+}
+
+/** `rounds` in order of time; `then`: what the next leader found. */
+function toJson(rounds: readonly RoundReport[], then: JsonValue): JsonValue {
+  const first = rounds[0];
+  const last = rounds.at(-1);
+  const differing = new Set(first?.nodes.flatMap(({ shards }) => shards));
+  return JSON.parse(
+    JSON.stringify({
+      result: last?.result,
+      equal: last?.result === "equal",
+      index: last?.index,
+      shards: VERIFY_LIMITS.shards,
+      differing: [...differing, ...(first?.undecided ?? [])],
+      rounds,
+      then,
+    }),
+  ) as JsonValue;
+}
