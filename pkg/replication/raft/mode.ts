@@ -63,7 +63,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   #closing: Promise<void> | undefined;
 
   constructor(parts: RaftModeParts) {
-    const { clock, timers, timing, own } = parts;
+    const { clock, timing, own } = parts;
     this.core = parts.core;
     this.#parts = parts;
     this.#ticks = new TickClock({ clock, ...timing });
@@ -71,7 +71,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     this.#peers = new RaftPeers({
       transport: parts.transport,
       own,
-      timers,
+      clock,
       callTimeoutMs: timing.callTimeoutMs,
       onMessage: (from, body) => this.#input({ kind: "message", from, body }),
       onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
@@ -330,6 +330,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
         this.#snapshotTickMs = nowMs;
         this.#snapshots?.tick();
+        this.#peers.sweep();
         this.#whereabouts.tick(nowMs);
         this.#verification.tick();
       }

@@ -1,19 +1,15 @@
 import type { NodeId } from "../../base/index.js";
-import type { Cancel, Timers } from "../../runtime/index.js";
+import type { Clock } from "../../runtime/index.js";
 import { ReplicationError } from "../errors.js";
-import {
-  MessageType,
-  type PeerConnection,
-  type PeerMessage,
-  type Transport,
-} from "../ports/index.js";
+import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
 import type { RaftMessage } from "./messages.js";
+import { OpenQuestions, TAKEN } from "./open-questions.js";
 import { isRaftType, toPeerMessage, toRaftMessage, type WireSender } from "./wire/index.js";
 
 export interface PeersParts {
   readonly transport: Transport;
   readonly own: WireSender;
-  readonly timers: Timers;
+  readonly clock: Clock;
   /** Longest wait for the answer to one message, in milliseconds. */
   readonly callTimeoutMs: number;
   onMessage(from: NodeId, body: RaftMessage): void;
@@ -21,9 +17,6 @@ export interface PeersParts {
   /** Messages that are not raft's own. */
   onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage>;
 }
-
-/** Questions of one peer that have no answer yet; one more drops the oldest. */
-const OPEN_QUESTIONS_MAX = 4_096;
 
 type AnswerKind =
   | "vote_response"
@@ -39,14 +32,6 @@ const ANSWER_TO: Readonly<Partial<Record<RaftMessage["kind"], AnswerKind>>> = {
 };
 const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
 
-const TAKEN: PeerMessage = { type: MessageType.taken, payload: null };
-
-interface Question {
-  readonly answer: (message: PeerMessage) => void;
-  readonly giveUp: (error: Error) => void;
-  readonly cancel: Cancel;
-}
-
 /**
  * Raft's messages over the transport's calls. A question is a call; what the core says to it, when
  * its disk has it, is the answer to the oldest open question of that kind, and a call of its own
@@ -56,11 +41,12 @@ export class RaftPeers {
   readonly #parts: PeersParts;
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #addresses = new Map<NodeId, string>();
-  readonly #open = new Map<string, Question[]>();
+  readonly #open: OpenQuestions;
   #closed = false;
 
   constructor(parts: PeersParts) {
     this.#parts = parts;
+    this.#open = new OpenQuestions(parts.clock, parts.callTimeoutMs);
   }
 
   async listen(): Promise<void> {
@@ -101,11 +87,8 @@ export class RaftPeers {
 
   send(to: NodeId, body: RaftMessage): void {
     const message = toPeerMessage(body, this.#parts.own);
-    const question = ANSWERS.has(body.kind) ? this.#take(to, body.kind) : undefined;
-    if (question !== undefined) {
-      question.answer(message);
-      return;
-    }
+    const isAnswer = ANSWERS.has(body.kind);
+    if (isAnswer && this.#open.answer(to, body.kind, message, lastEntry(body))) return;
     const connection = this.connection(to);
     if (connection === undefined) {
       this.#parts.onUnreachable(to);
@@ -117,13 +100,12 @@ export class RaftPeers {
   /** Open questions end; the transport is closed by its owner. */
   close(): void {
     this.#closed = true;
-    const gone = new ReplicationError("SHUTTING_DOWN", "this node is stopping");
-    for (const questions of this.#open.values()) {
-      for (const question of questions.splice(0)) {
-        question.cancel();
-        question.giveUp(gone);
-      }
-    }
+    this.#open.close();
+  }
+
+  /** Drops questions that nobody waits for any more; called now and then. */
+  sweep(): void {
+    this.#open.sweep();
   }
 
   async #ask(
@@ -169,40 +151,15 @@ export class RaftPeers {
       return Promise.reject(error);
     }
     const kind = ANSWER_TO[body.kind];
-    const answered = kind === undefined ? Promise.resolve(TAKEN) : this.#enter(from, kind);
+    const answered =
+      kind === undefined ? Promise.resolve(TAKEN) : this.#open.ask(from, kind, lastEntry(body));
     this.#parts.onMessage(from, body);
     return answered;
   }
+}
 
-  #enter(from: NodeId, kind: AnswerKind): Promise<PeerMessage> {
-    return new Promise((answer, giveUp) => {
-      const questions = this.#questions(from, kind);
-      const drop = () => {
-        const at = questions.indexOf(question);
-        if (at >= 0) questions.splice(at, 1);
-        giveUp(new ReplicationError("NO_LEADER", "the question had no answer"));
-      };
-      const cancel = this.#parts.timers.after(this.#parts.callTimeoutMs, drop);
-      const question = { answer, giveUp, cancel };
-      questions.push(question);
-      if (questions.length > OPEN_QUESTIONS_MAX) {
-        this.#take(from, kind)?.giveUp(new ReplicationError("OVERLOADED", "too many questions"));
-      }
-    });
-  }
-
-  #questions(from: NodeId, kind: string): Question[] {
-    const key = `${kind} ${from}`;
-    const known = this.#open.get(key);
-    if (known !== undefined) return known;
-    const made: Question[] = [];
-    this.#open.set(key, made);
-    return made;
-  }
-
-  #take(to: NodeId, kind: string): Question | undefined {
-    const question = this.#open.get(`${kind} ${to}`)?.shift();
-    question?.cancel();
-    return question;
-  }
+/** Last entry that the message brings, or says it has; 0 for any other. */
+function lastEntry(body: RaftMessage): number {
+  if (body.kind === "append") return body.prevIndex + body.entries.length;
+  return body.kind === "append_response" && body.success ? body.matchIndex : 0;
 }
