@@ -25,7 +25,7 @@ export function runSeed(seed: number, steps: number, rules: Rules = RULES): Repo
 }
 
 const ELECTION = ELECTION_TICKS * TICK;
-const UNITS_PER_ENTRY = 10;
+const UNITS_PER_ENTRY = 20;
 
 class Run {
   readonly world: World;
