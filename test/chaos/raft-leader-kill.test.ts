@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Clients } from "./support/clients.js";
+import { FAST_ELECTIONS } from "./support/fast-elections.js";
 import { finalCheck } from "./support/final-check.js";
 import { loseLeaders, percentile, spread } from "./support/leader-kills.js";
 import { RaftCluster } from "./support/raft-cluster.js";
@@ -8,16 +9,10 @@ const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 50);
 const CLIENTS = Number(process.env.CHAOS_CLIENTS ?? 64);
 const SEED = Number(process.env.CHAOS_SEED ?? 1);
 
-const FAST = {
-  NORNICDB_CLUSTER_RAFT_ELECTION_TIMEOUT: "150ms",
-  NORNICDB_CLUSTER_RAFT_HEARTBEAT_TIMEOUT: "30ms",
-  NORNICDB_CLUSTER_RAFT_LEADER_LEASE_TIMEOUT: "75ms",
-};
-
 describe("raft without its leader", () => {
   it.each([
     { timings: "default timings", environment: {}, p50: 1_500, p99: 3_000 },
-    { timings: "an election timeout of 150 ms", environment: FAST, p50: 500, p99: 3_000 },
+    { timings: "an election timeout of 150 ms", environment: FAST_ELECTIONS, p50: 500, p99: 3_000 },
   ])(
     `${ROUNDS} x kill -9 of the leader at $timings: nothing acknowledged is lost, every history is linearizable, p50 <= $p50 ms`,
     async ({ timings, environment, p50, p99 }) => {

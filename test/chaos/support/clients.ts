@@ -53,6 +53,8 @@ export class Clients {
   /** The longest time between two acknowledgements since it was last set to 0. */
   longestGapMs = 0;
   acks = 0;
+  /** How long each acknowledged write took, from its first attempt; emptied by who looks at it. */
+  latenciesMs: number[] = [];
   onAck: ((ack: Acknowledgement) => void) | undefined;
   #epoch: Epoch = { recorder: new HistoryRecorder(), number: 0 };
   readonly #options: ClientsOptions;
@@ -201,10 +203,11 @@ export class Clients {
   /** Once one attempt may have been logged, only a certain answer ends the doubt. */
   async #change(client: Client, write: WriteRequest): Promise<WriteReply> {
     const givesUp = client.random.below(4) === 0;
+    const startMs = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       const reply = await sendWrite(client.node(this.#options.nodes()).pool, write);
       if (reply.kind !== "refused" && reply.kind !== "unknown") {
-        if (reply.kind === "done") this.#acknowledge(reply.term);
+        if (reply.kind === "done") this.#acknowledge(reply.term, startMs);
         return reply;
       }
       if (reply.kind === "unknown") client.isInDoubt = true;
@@ -214,8 +217,9 @@ export class Clients {
     }
   }
 
-  #acknowledge(term: number): void {
+  #acknowledge(term: number, startMs: number): void {
     const ack = { atMs: performance.now(), term };
+    this.latenciesMs.push(ack.atMs - startMs);
     this.longestGapMs = Math.max(this.longestGapMs, ack.atMs - this.lastAck.atMs);
     this.lastAck = ack;
     this.acks += 1;

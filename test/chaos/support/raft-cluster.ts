@@ -287,6 +287,19 @@ export class RaftCluster implements AsyncDisposable {
     throw new Error(`not equal within ${timeoutMs} ms: ${JSON.stringify(seen)}`);
   }
 
+  /** Waits until these nodes have applied everything up to `index`. */
+  async caughtUp(index: number, nodes = this.running(), timeoutMs = 60_000): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    let seen: readonly number[] = [];
+    while (performance.now() < untilMs) {
+      const all = await Promise.all(nodes.map((node) => node.health(2_000)));
+      seen = all.map((health) => health?.applied_index ?? 0);
+      if (seen.every((applied) => applied >= index)) return;
+      await sleep(POLL_MS);
+    }
+    throw new Error(`not at ${index} within ${timeoutMs} ms: ${seen.join(", ")}`);
+  }
+
   /** Every leadership of every life of every node; two nodes in one term are a violation. */
   leaderships(): { readonly terms: number; readonly doubled: readonly string[] } {
     const byTerm = new Map<number, Set<string>>();
