@@ -60,8 +60,9 @@ export class Forwarder {
     const final: Answer[] = [];
     for (const answer of answers) {
       const write = this.#writes.get(answer.ticket);
-      if (write !== undefined && "refused" in answer && this.#goesOn(write, answer.refused)) {
-        this.#parked.push(write);
+      if (write !== undefined && "refused" in answer) {
+        if (this.#goesOn(write, answer.refused)) this.#parked.push(write);
+        else final.push(this.#refusal(write, answer.refused));
         continue;
       }
       this.#writes.delete(answer.ticket);
@@ -134,7 +135,7 @@ export class Forwarder {
   #refusal(write: Write, error: ReplicationError): Answer {
     const { ticket } = write.proposal;
     this.#writes.delete(ticket);
-    if (!write.maybe) return { ticket, refused: error };
+    if (!write.maybe || error.code === "COMMIT_UNKNOWN") return { ticket, refused: error };
     const message = `the write may or may not take effect: ${error.message}`;
     return { ticket, refused: new ReplicationError("COMMIT_UNKNOWN", message) };
   }
