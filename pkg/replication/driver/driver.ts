@@ -44,7 +44,7 @@ export interface DriverParts<E> {
 }
 
 /** Inputs that must be handled before any other that waits. */
-const AT_ONCE: ReadonlySet<string> = new Set(["persist_refused", "sent"]);
+const AT_ONCE: ReadonlySet<string> = new Set(["persist_refused", "sent", "installed"]);
 
 type EffectOf<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 

@@ -20,6 +20,7 @@ export interface KeptMembers {
 export class MembersFile {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(fileSystem: FileSystem, directory: string) {
     this.#fileSystem = fileSystem;
@@ -47,7 +48,14 @@ export class MembersFile {
     }
   }
 
-  async write({ configs, installing }: KeptMembers): Promise<void> {
+  /** Durable on return. Calls may overlap; they take effect in their order. */
+  write(kept: KeptMembers): Promise<void> {
+    const written = this.#writing.then(() => this.#write(kept));
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  async #write({ configs, installing }: KeptMembers): Promise<void> {
     const text = JSON.stringify({
       format: FORMAT,
       configs: configs.map(({ index, membership }) => ({

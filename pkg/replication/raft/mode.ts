@@ -249,7 +249,9 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   async beforeCut(upTo: LogIndex): Promise<LogIndex> {
-    const { configs } = this.#bound().state();
+    const { configs, installing } = this.#bound().state();
+    // The members' file says what is being put in place, until it is.
+    if (installing !== null) return this.#parts.log.base.index;
     if (configs !== this.#keptConfigs) {
       const needed = neededFrom(configs, this.#parts.log.base.index);
       await this.#parts.members.write({ configs: needed, installing: null });

@@ -206,9 +206,10 @@ export class RaftSnapshots {
       await this.#host.exclusively(async () => {
         if (!keepTail) await log.reset(position);
         this.#host.restored(position);
+        // Before anything else: what the core persists next must know the commit of the new log.
+        this.#host.input({ kind: "installed", position });
       });
       await members.write({ configs: neededFrom(configs, position.index), installing: null });
-      this.#host.input({ kind: "installed", position });
       await this.#receiver.installed(snapshot.offer.id);
     } catch (error) {
       this.#host.fail(error);
