@@ -185,6 +185,11 @@ export class SimDisk implements FileSystem {
     this.#failures.directorySync = code;
   }
 
+  /** What was to fail next will not. */
+  forgetFailures(): void {
+    this.#failures = {};
+  }
+
   /** Syncs hang from now on, until `unstall`. */
   stall(): void {
     this.#stalled ??= [];
