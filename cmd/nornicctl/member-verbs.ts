@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { EXIT } from "../exit-codes.js";
 import { type Answer, table } from "./answer.js";
 import type { Client, Json } from "./client.js";
@@ -69,8 +70,16 @@ async function order(client: Client, path: string, body: Json, done: string): Pr
   };
 }
 
+/** A successor is elected within a second or so; who asks wants to know which. */
+const LOOKS_MAX = 25;
+const LOOK_MS = 200;
+
 async function withLeader(client: Client, result: Json): Promise<Answer> {
-  const { leader } = await client.json("/cluster/status");
+  let { leader } = await client.json("/cluster/status");
+  for (let looks = 1; leader === null && looks < LOOKS_MAX; looks += 1) {
+    await pause(LOOK_MS);
+    ({ leader } = await client.json("/cluster/status"));
+  }
   const { id } = object(leader);
   return {
     exit: EXIT.ok,

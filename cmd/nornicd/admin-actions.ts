@@ -13,6 +13,14 @@ const ORDERS: Readonly<Partial<Record<AdminAction, string>>> = {
   "step down": "step down",
 };
 
+/** Making everything durable may take as long as a copy of everything. */
+const COMPACT_MS_MAX = 120_000;
+
+/** What any node does for itself. */
+export function nodeActions(replicator: ReplicatorClient): AdminActions {
+  return { compact: () => replicator.order("compact", {}, { timeoutMs: COMPACT_MS_MAX }) };
+}
+
 /** Actions of a cluster, which any of its nodes takes and its leader carries out. */
 export function clusterActions(replicator: ReplicatorClient): AdminActions {
   return Object.fromEntries(

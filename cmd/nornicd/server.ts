@@ -30,7 +30,7 @@ import {
 } from "../../pkg/service/index.js";
 import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
 import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
-import { clusterActions } from "./admin-actions.js";
+import { clusterActions, nodeActions } from "./admin-actions.js";
 import { HttpAddresses } from "./http-addresses.js";
 
 /** A whole server, in the order in which its parts depend on each other. */
@@ -109,6 +109,7 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
     readLevel: config.cluster.readConsistency,
     freeBytes: () => fileSystem.freeBytes(config.dataDir),
     snapshot: () => containedSnapshot(config, storage),
+    adminActions: nodeActions(replicator),
     ...(config.mode === "raft" ? clusterParts(replicator) : {}),
   });
   const httpAddresses = new HttpAddresses(replicator, systemTimers);
@@ -128,7 +129,7 @@ const LEADER_ANSWER_MS_MAX = 1_000;
 function clusterParts(replicator: ReplicatorClient) {
   const ask = { timeoutMs: LEADER_ANSWER_MS_MAX };
   return {
-    adminActions: clusterActions(replicator),
+    adminActions: { ...nodeActions(replicator), ...clusterActions(replicator) },
     leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,
   };
 }

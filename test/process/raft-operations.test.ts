@@ -176,5 +176,10 @@ describe("a cluster of three", () => {
     expect((await ok(at, "lag", "--max", "1000")).out).toContain("this node");
     expect((await ok(at, "history")).out).toContain("leader");
     expect((await ok(at, "status")).out).toContain("mode       raft");
+    const position = await ask(`${cluster.node(at).url}/admin/wal/position`);
+    const kept = await ask(`${cluster.node(at).url}/admin/raft/snapshot`, "POST", {});
+    expect(kept.status).toBe(200);
+    expect(kept.body.index).toBeGreaterThanOrEqual(position.body.applied.index);
+    expect(kept.body.first_index).toBeGreaterThanOrEqual(1);
   });
 });
