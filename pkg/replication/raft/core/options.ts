@@ -3,7 +3,7 @@ import { invariant, type NodeId } from "../../../base/index.js";
 /** All times of the core, in ticks of the driver's timer. */
 export interface RaftTicks {
   readonly heartbeatTicks: number;
-  /** Shortest election timeout; the longest is one tick less than twice as long. */
+  /** Shortest election timeout; the longest is one tick less than half as long again. */
   readonly electionTicks: number;
   /** How long a leader may answer reads on the word of a quorum. */
   readonly leaseTicks: number;

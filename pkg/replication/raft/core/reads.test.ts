@@ -67,6 +67,7 @@ describe("raft core: reads", () => {
   it("RA-14 a question without an answer is an error, never an old value (FC-077)", () => {
     const lab = led();
     lab.isolate("n2");
+    lab.node("n2").state = { ...lab.node("n2").state, electionTimeout: 2 * ELECTION };
     read(lab, "n2", "QUORUM");
     lab.tick(["n2"], ELECTION);
     expect(lab.answers("n2")).toMatchObject([{ kind: "refuse", code: "NO_QUORUM", tickets: [9] }]);

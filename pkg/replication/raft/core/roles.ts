@@ -6,13 +6,20 @@ import { draw, isFresh, note, refuse, setTerm, type Turn } from "./turn.js";
 export const SETBACKS_MAX = 2;
 
 /**
+ * The paper draws from one to two timeouts (section 9.3). Pre-vote makes a tie cheap, and half of
+ * that range brings a new leader sooner.
+ */
+const ELECTION_JITTER_SHARE = 2;
+
+/**
  * RA-3: waits anew, for a time drawn afresh. Setbacks in a row make it longer, so that a node that
  * keeps losing lets others try first; the bound keeps it available when there is nobody else.
  */
 export function restartElectionTimer(turn: Turn): void {
   const { electionTicks } = turn.options.ticks;
   turn.s.electionElapsed = 0;
-  turn.s.electionTimeout = electionTicks * (1 + turn.s.setbacks) + draw(turn, electionTicks);
+  const jitter = draw(turn, Math.ceil(electionTicks / ELECTION_JITTER_SHARE));
+  turn.s.electionTimeout = electionTicks * (1 + turn.s.setbacks) + jitter;
 }
 
 /** RA-1: follows, in that term, `leader` or nobody yet. Ends a leadership or a campaign. */
