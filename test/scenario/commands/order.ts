@@ -1,0 +1,27 @@
+import type { Command } from "../command.js";
+import type { World } from "../world.js";
+
+export const order: Command = {
+  usage: "order NODE add|remove|transfer MEMBER, or order NODE step-down",
+  async run(world, args) {
+    const { status, body } = await send(world, args.words);
+    return status === 200 ? "done" : `refused ${status} ${body.code}`;
+  },
+};
+
+async function send(world: World, [at = "", action = "", member = ""]: readonly string[]) {
+  switch (action) {
+    case "add": {
+      const { address } = world.member(member);
+      return world.ask(at, "POST", "/admin/cluster/add", { node_id: member, address });
+    }
+    case "remove":
+      return world.ask(at, "POST", "/admin/cluster/remove", { node_id: member });
+    case "transfer":
+      return world.ask(at, "POST", "/admin/cluster/transfer-leadership", { target: member });
+    case "step-down":
+      return world.ask(at, "POST", "/admin/raft/step-down");
+    default:
+      throw new Error(`there is no order "${action}"`);
+  }
+}
