@@ -49,6 +49,20 @@ describe("pending writes", () => {
     expect(pending.size).toBe(0);
   });
 
+  it("CL-2 a signal that many share ends those that still wait, and no others", async () => {
+    const { pending } = open();
+    const controller = new AbortController();
+    const answered = pending.wait(1, 1_000, controller.signal);
+    const waiting = pending.wait(2, 1_000, controller.signal);
+    const other = pending.wait(3, 1_000);
+    pending.resolve(1, receipt(4));
+    controller.abort();
+    expect(await answered).toMatchObject({ index: 4 });
+    await expect(waiting).rejects.toMatchObject({ code: "COMMIT_UNKNOWN" });
+    pending.resolve(3, receipt(5));
+    expect(await other).toMatchObject({ index: 5 });
+  });
+
   it("CL-5 closing ends every wait", async () => {
     const { pending } = open();
     const waits = [pending.wait(1, 1_000), pending.wait(2, 1_000)].map((wait) =>

@@ -8,7 +8,8 @@ interface Waiter {
   readonly reject: (error: ReplicationError) => void;
   readonly deadlineMs: number;
   readonly timeoutMs: number;
-  readonly stopListening: (() => void) | undefined;
+  /** All tickets that end with the same signal, this one among them. */
+  readonly watched: Set<number> | undefined;
 }
 
 /** Deadlines are looked at this often; a wait may end that much late. */
@@ -19,6 +20,8 @@ export class PendingWrites {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #waiters = new Map<number, Waiter>();
+  /** One listener a signal, however many writes wait under it: a connection has one for all. */
+  readonly #signals = new WeakMap<AbortSignal, Set<number>>();
   #sweep: Cancel | undefined;
   /** The highest position of an answered write. */
   lastAnswered: Position = NO_POSITION;
@@ -34,18 +37,10 @@ export class PendingWrites {
 
   wait(ticket: number, timeoutMs: number, signal?: AbortSignal): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.reject(ticket, unknown("the caller stopped waiting"));
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.set(ticket, {
-        resolve,
-        reject,
-        timeoutMs,
-        deadlineMs: this.#clock.monotonicMs() + timeoutMs,
-        stopListening:
-          signal === undefined ? undefined : () => signal.removeEventListener("abort", onAbort),
-      });
+      const watched = signal === undefined ? undefined : this.#watch(signal);
+      watched?.add(ticket);
+      const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
+      this.#waiters.set(ticket, { resolve, reject, timeoutMs, deadlineMs, watched });
       this.#sweepSoon();
     });
   }
@@ -68,10 +63,24 @@ export class PendingWrites {
     this.#sweep = undefined;
   }
 
+  #watch(signal: AbortSignal): Set<number> {
+    const known = this.#signals.get(signal);
+    if (known !== undefined) return known;
+    const watched = new Set<number>();
+    this.#signals.set(signal, watched);
+    const onAbort = () => {
+      for (const ticket of [...watched]) {
+        this.reject(ticket, unknown("the caller stopped waiting"));
+      }
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    return watched;
+  }
+
   #take(ticket: number): Waiter | undefined {
     const waiter = this.#waiters.get(ticket);
     this.#waiters.delete(ticket);
-    waiter?.stopListening?.();
+    waiter?.watched?.delete(ticket);
     return waiter;
   }
 
