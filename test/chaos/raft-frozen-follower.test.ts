@@ -5,10 +5,12 @@ import { finalCheck } from "./support/final-check.js";
 import { spread } from "./support/leader-kills.js";
 import { RaftCluster, type RaftNode } from "./support/raft-cluster.js";
 
-const ENTRIES = Number(process.env.CHAOS_ENTRIES ?? 20_000);
+const ENTRIES = Number(process.env.CHAOS_ENTRIES ?? 30_000);
 const CLIENTS = Number(process.env.CHAOS_CLIENTS ?? 64);
 const BASELINE_MS = 5_000;
 const MIB = 1024 * 1024;
+/** The log drops whole segments, of 64 MiB. */
+const PAD_BYTES = Math.ceil((200 * MIB) / ENTRIES);
 
 it(`a follower frozen for ${ENTRIES} entries rejoins by a copy of the state while writes go on`, async () => {
   await using cluster = await RaftCluster.start({
@@ -22,7 +24,13 @@ it(`a follower frozen for ${ENTRIES} entries rejoins by a copy of the state whil
   const frozen = cluster.followers(leader)[0] as RaftNode;
   const others = cluster.nodes.filter((node) => node !== frozen);
   const mix = { write: 5, cas: 0, read: 5 };
-  const clients = new Clients({ clients: CLIENTS, seed: 4, nodes: () => others, mix });
+  const clients = new Clients({
+    clients: CLIENTS,
+    seed: 4,
+    nodes: () => others,
+    mix,
+    padBytes: PAD_BYTES,
+  });
   clients.start();
   await sleep(BASELINE_MS);
   const before = take(clients);

@@ -9,6 +9,7 @@ import {
 } from "../../support/linearizability/index.js";
 import {
   readNodes,
+  type StoredNode,
   sendRead,
   sendWrite,
   type WriteReply,
@@ -30,6 +31,8 @@ export interface ClientsOptions {
   readonly mix?: { readonly write: number; readonly cas: number; readonly read: number };
   readonly keys?: number;
   readonly seed: number;
+  /** Makes each element of the set that much larger. */
+  readonly padBytes?: number;
   /** Each client waits so long between two calls. */
   readonly thinkMs?: number;
 }
@@ -97,7 +100,8 @@ export class Clients {
     const registers = await readNodes(node.pool, REGISTER);
     const { acknowledged, unknown } = this;
     const set = checkPresence({ acknowledged, unknown, found: elements.map(({ id }) => id) });
-    return { set, all: JSON.stringify([elements, registers]) };
+    const all = JSON.stringify([elements, registers].map((nodes) => nodes.map(briefly)));
+    return { set, all };
   }
 
   /** Resolves with the first acknowledgement of a write that was logged in a later term. */
@@ -193,7 +197,8 @@ export class Clients {
   async #add(client: Client): Promise<void> {
     const id = client.nextId();
     this.unknown.add(id);
-    const body = { labels: [ELEMENT], properties: { value: id } };
+    const pad = "x".repeat(this.#options.padBytes ?? 0);
+    const body = { labels: [ELEMENT], properties: { value: id, pad } };
     const reply = await this.#change(client, { method: "PUT", id, requestId: id, body });
     if (reply.kind === "done") this.acknowledged.add(id);
     if (reply.kind !== "unknown") this.unknown.delete(id);
@@ -242,6 +247,10 @@ interface Epoch {
 interface Register {
   readonly recorder: HistoryRecorder;
   readonly key: string;
+}
+
+function briefly({ id, version }: StoredNode): string {
+  return `${id} ${version}`;
 }
 
 class Client {
