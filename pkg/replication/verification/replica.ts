@@ -75,6 +75,8 @@ export class Replica {
   /** Resolves when this node closes. */
   readonly #stop: Deferred<undefined> = deferred();
   #barrier: Promise<void> = Promise.resolve();
+  /** The last thing that was to be put right here. */
+  #progress: { readonly index: LogIndex; state: VerifyAnswers["progress"] } | undefined;
   /** The copy that goes out, by the marker it was made at. */
   #outgoing: LogIndex | undefined;
   #arrived: ArrivedCopy | undefined;
@@ -110,13 +112,16 @@ export class Replica {
   async #atMarker(entry: Entry): Promise<void> {
     const marker = decodeMarker(entry.payload);
     if (marker === undefined) return;
+    const concerns = marker.ask !== "compare" && marker.node === this.#parts.host.self;
+    if (concerns) this.#progress = { index: entry.index, state: "running" };
     await this.#fix(entry.index);
     this.onMarker(marker.id, entry.index);
     if (marker.ask === "sync" && marker.source === this.#parts.host.self) {
       await this.#offerCopy(marker.node, entry.index);
     }
-    if (marker.ask !== "compare" && marker.node === this.#parts.host.self) {
-      await this.#putRight(marker, entry.index);
+    if (concerns) {
+      const isRight = await this.#putRight(marker, entry.index);
+      this.#progress = { index: entry.index, state: isRight ? "done" : "failed" };
     }
     if (this.#arrived !== undefined && this.#arrived.index <= entry.index)
       await this.#dropArrived();
@@ -166,6 +171,9 @@ export class Replica {
 
   async #look(index: LogIndex, query: VerifyQuery): Promise<VerifyAnswers[keyof VerifyAnswers]> {
     if (query.kind === "copy") return this.#outgoing === index;
+    if (query.kind === "progress") {
+      return this.#progress?.index === index ? this.#progress.state : "failed";
+    }
     const fixed = this.#fixed;
     if (fixed?.index !== index) throw new Error(`nothing is fixed at entry ${index}`);
     if (query.kind === "end") {
@@ -204,11 +212,11 @@ export class Replica {
   async #putRight(
     marker: Exclude<Marker, { readonly ask: "compare" }>,
     index: LogIndex,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { host, logger, clock } = this.#parts;
     this.#quarantined = true;
     // A leader that stands still answers nobody; it hands over first.
-    if (host.leads()) return;
+    if (host.leads()) return false;
     const startMs = clock.monotonicMs();
     const how = marker.ask;
     const problem =
@@ -219,7 +227,7 @@ export class Replica {
     if (problem !== null) {
       const text = `[verification] The ${how} failed`;
       logger.log("warn", "replica_not_repaired", text, { ...fields, reason: problem });
-      return;
+      return false;
     }
     this.#quarantined = false;
     this.#parts.onRepaired(how);
@@ -227,6 +235,7 @@ export class Replica {
       ...fields,
       how,
     });
+    return true;
   }
 
   /** VF-7: takes only what a majority of the voters has at this very position (FC-125). */

@@ -24,6 +24,7 @@ export interface RoundsHost extends Pick<ReplicaHost, "self" | "members" | "ask"
   mark(wish: Wish): Promise<LogIndex>;
   /** Gives leadership to a node whose content is right. */
   handOver(): void;
+  pause(ms: number): Promise<void>;
 }
 
 type Reply<Kind extends keyof VerifyAnswers> = readonly [NodeId, VerifyReply<Kind>];
@@ -36,6 +37,8 @@ export class Rounds {
   readonly #host: RoundsHost;
   /** Repairs of a replica that did not make it equal; after the second its state is replaced. */
   readonly #tries = new Map<NodeId, number>();
+  /** The newest marker of this round. */
+  #lastMark = 0 as LogIndex;
 
   constructor(host: RoundsHost) {
     this.#host = host;
@@ -63,6 +66,7 @@ export class Rounds {
 
   async #mark(): Promise<{ readonly members: Members; readonly index: LogIndex }> {
     const index = await this.#host.mark({ ask: "compare" });
+    this.#lastMark = index;
     return { members: this.#host.members(), index };
   }
 
@@ -138,12 +142,27 @@ export class Rounds {
       return "hand_over";
     }
     if ("source" in wanted) {
-      await this.#host.mark({ ask: "sync", node, source: wanted.source });
+      const { source } = wanted;
+      await this.#seeThrough(node, await this.#host.mark({ ask: "sync", node, source }));
       return "sync";
     }
+    const { keys } = wanted;
     this.#tries.set(node, (this.#tries.get(node) ?? 0) + 1);
-    await this.#host.mark({ ask: "repair", node, keys: wanted.keys });
-    return wanted.keys.length === 0 ? "recount" : "repair";
+    await this.#seeThrough(node, await this.#host.mark({ ask: "repair", node, keys }));
+    return keys.length === 0 ? "recount" : "repair";
+  }
+
+  /** Until then no other marker may come: what the others have fixed here is what it needs. */
+  async #seeThrough(node: NodeId, index: LogIndex): Promise<void> {
+    this.#lastMark = index;
+    const { copyPollMs, copyMissesMax, reachMsMax } = VERIFY_LIMITS;
+    for (let misses = 0; misses < copyMissesMax; ) {
+      const query = { kind: "progress" } as const;
+      const reply = await this.#host.ask(node, index, query, 2 * reachMsMax);
+      if (reply.status === "ready" && reply.result !== "running") return;
+      misses = reply.status === "ready" ? 0 : misses + 1;
+      await this.#host.pause(copyPollMs);
+    }
   }
 
   /** Shards to buckets to keys; as far as it helps to name what differs. */
@@ -225,7 +244,7 @@ export class Rounds {
       const proven = depth === "full" && !differs && reply.status === "ready";
       if (reply.status === "ready") {
         const end = { kind: "end" as const, proven };
-        void this.#host.ask(id, index, end, VERIFY_LIMITS.answerMsMax);
+        void this.#host.ask(id, this.#lastMark, end, VERIFY_LIMITS.answerMsMax);
       }
       if (reply.status === "unknown") {
         return { id, status: "unknown", reason: reply.reason, ...NOTHING };

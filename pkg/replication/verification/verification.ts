@@ -5,15 +5,16 @@ import {
   type LogIndex,
   type NodeId,
 } from "../../base/index.js";
-import type {
-  Cancel,
-  Clock,
-  Counter,
-  FileSystem,
-  Histogram,
-  Logger,
-  Metrics,
-  Timers,
+import {
+  type Cancel,
+  type Clock,
+  type Counter,
+  delay,
+  type FileSystem,
+  type Histogram,
+  type Logger,
+  type Metrics,
+  type Timers,
 } from "../../runtime/index.js";
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
@@ -141,6 +142,7 @@ export class Verification {
         this.#replica.quarantine();
         host.handOver();
       },
+      pause: (ms) => delay(parts.timers, ms),
     });
   }
 
@@ -365,7 +367,7 @@ export class Verification {
     while (clock.monotonicMs() < untilMs && !this.#closed) {
       const leader = this.#host.leader();
       if (leader !== null && leader !== this.#host.self) return this.#host.verifyAtLeader(leader);
-      await new Promise<void>((resolve) => void timers.after(LEADER_POLL_MS, resolve));
+      await delay(timers, LEADER_POLL_MS);
     }
     return null;
   }

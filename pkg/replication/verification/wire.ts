@@ -54,6 +54,7 @@ function toQuery(fields: PayloadFields): VerifyQuery {
   switch (kind) {
     case "sums":
     case "copy":
+    case "progress":
       return { kind };
     case "end":
       return { kind, proven: fields.flag("proven") };
@@ -86,6 +87,7 @@ const KINDS = [
   "keys",
   "records",
   "commands",
+  "progress",
   "copy",
   "end",
 ] as const satisfies readonly (keyof VerifyAnswers)[];
@@ -123,6 +125,8 @@ function toResult(fields: PayloadFields, query: VerifyQuery): VerifyAnswers[keyo
   switch (query.kind) {
     case "copy":
       return fields.flag("result");
+    case "progress":
+      return fields.oneOf("result", ["running", "done", "failed"] as const);
     case "end":
       return null;
     case "sums": {

@@ -22,6 +22,8 @@ export interface DigestQuery {
 export type VerifyQuery =
   | ContentQuery
   | DigestQuery
+  /** What has become of the repair, or the replacement, that the marker asked of this node? */
+  | { readonly kind: "progress" }
   /** Is the copy of the state at the marker still on its way? */
   | { readonly kind: "copy" }
   /** The round is over; `proven`: this node's content is the majority's. */
@@ -32,6 +34,7 @@ export interface VerifyAnswers extends ContentAnswers {
     readonly shards: readonly number[];
     readonly sample: ContentAnswers["sample"] | null;
   };
+  readonly progress: "running" | "done" | "failed";
   readonly copy: boolean;
   readonly end: null;
 }
