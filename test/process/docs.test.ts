@@ -3,9 +3,14 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { HTTP_LIMITS } from "../../pkg/frontend/http/limits.js";
 import { DEFAULT_LIMITS } from "../../pkg/replication/limits.js";
+import { DEFAULT_RAFT_LIMITS } from "../../pkg/replication/raft/core/options.js";
+import { WIRE_LIMITS } from "../../pkg/replication/raft/wire/limits.js";
+import { SNAPSHOT_LIMITS } from "../../pkg/replication/snapshot/core/limits.js";
+import { VERIFY_LIMITS } from "../../pkg/replication/verification/core/limits.js";
 import { SERVICE_LIMITS } from "../../pkg/service/limits.js";
 import { STORAGE_LIMITS } from "../../pkg/storage/limits.js";
 import { LOG_LIMITS } from "../../pkg/storage/log/limits.js";
+import { DEFAULT_LIMITS as TRANSPORT_LIMITS } from "../../pkg/transport/tcp/options.js";
 import { runNode } from "./support/ended.js";
 import { anchors, commandTexts } from "./support/markdown.js";
 import { NORNICCTL, NORNICD, ROOT } from "./support/nornicd.js";
@@ -114,11 +119,34 @@ describe("docs/operations/monitoring.md", () => {
 });
 
 describe("docs/architecture/limits.md", () => {
-  it("has every limit with the number that the code has", () => {
-    const text = read("docs/architecture/limits.md");
-    const all = [HTTP_LIMITS, SERVICE_LIMITS, DEFAULT_LIMITS, STORAGE_LIMITS, LOG_LIMITS];
-    for (const [name, value] of all.flatMap((limits) => Object.entries<number>({ ...limits }))) {
-      expect(text).toContain(`| \`${name}\` | ${value.toLocaleString("en-US")} |`);
+  const page = "docs/architecture/limits.md";
+
+  it.each([
+    ["HTTP front end", HTTP_LIMITS],
+    ["Service", SERVICE_LIMITS],
+    ["Replication", DEFAULT_LIMITS],
+    ["Raft", { ...DEFAULT_RAFT_LIMITS, ...WIRE_LIMITS }],
+    ["Copies between nodes", SNAPSHOT_LIMITS],
+    ["Comparison of replicas", VERIFY_LIMITS],
+    ["Connections between nodes", TRANSPORT_LIMITS],
+    ["Stored graph (part of the format)", STORAGE_LIMITS],
+    ["Log", LOG_LIMITS],
+  ])("%s: every limit has the number that the code has, and there is no other", (title, limits) => {
+    const [, section = ""] = read(page).split(`\n## ${title}\n`);
+    const [own = ""] = section.split("\n## ");
+    const shown = [...own.matchAll(/^\| `([a-z]\w+)` \| ([\d,]+) \|/gm)];
+    const numbers = shown.map(([, name, value]) => [name, Number(value?.replaceAll(",", ""))]);
+    expect(Object.fromEntries(numbers)).toEqual({ ...limits });
+  });
+
+  it("fixed numbers are those of the files named", () => {
+    const fixed = rows(page).filter(([name]) => /^`[A-Z_]+`$/.test(name as string));
+    expect(fixed.length).toBeGreaterThan(3);
+    for (const [name, value = "", , , file = ""] of fixed) {
+      const line = `const ${name?.slice(1, -1)} = ${value.replaceAll(",", "_")};`;
+      const bare = line.replace(/_(?=\d)/g, "");
+      const source = read(file.slice(1, -1));
+      expect(source.includes(line) || source.includes(bare), line).toBe(true);
     }
   });
 });
