@@ -15,6 +15,7 @@ import {
   type SnapshotSent,
 } from "../snapshot/index.js";
 import type { ArrivedCopy } from "../verification/index.js";
+import { CatchUp } from "./catch-up.js";
 import type { RaftInput } from "./core/effects.js";
 import { type ConfigEntry, encodeMembership } from "./core/membership.js";
 import { type MembersFile, neededFrom, toConfigEntry } from "./members-file.js";
@@ -46,12 +47,16 @@ export interface SnapshotsHost {
   takeForced(copy: ArrivedCopy): boolean;
 }
 
+/** A minute: how long who has a new copy has for what came since. */
+const CATCH_UP_TICKS = 600;
+
 /** Copies of the whole state on their way to other nodes, and the one that comes in (D16). */
 export class RaftSnapshots {
   readonly #parts: RaftSnapshotsParts;
   readonly #host: SnapshotsHost;
   readonly #receiver: SnapshotReceiver;
   readonly #senders = new Map<NodeId, SnapshotSender>();
+  readonly #catchUp = new CatchUp(CATCH_UP_TICKS);
   #received: ReceivedSnapshot | undefined;
   #term: Term;
 
@@ -96,11 +101,13 @@ export class RaftSnapshots {
     }
     this.#receiver.tick();
     for (const sender of this.#senders.values()) sender.tick();
+    this.#catchUp.tick();
   }
 
   async send(to: NodeId, term: Term): Promise<void> {
     const sent = await this.#send(to, term, this.#parts.stateMachine, false);
     const position = sent === undefined ? null : this.#reached(sent);
+    if (position !== null) this.#catchUp.begin(to, position.index);
     this.#host.input({ kind: "snapshot_sent", to, term, position });
   }
 
@@ -151,14 +158,11 @@ export class RaftSnapshots {
     return term === undefined ? null : { index: sent.index, term };
   }
 
-  /** Entries after it are needed by those who receive copies; null: nobody does. */
+  /** Entries after it are needed by those who receive copies, or just have; null: nobody does. */
   neededAfter(): LogIndex | null {
-    let needed: LogIndex | null = null;
-    for (const sender of this.#senders.values()) {
-      const index = sender.progress().position?.index;
-      if (index !== undefined && (needed === null || index < needed)) needed = index;
-    }
-    return needed;
+    const sending = [...this.#senders.values()].map((sender) => sender.progress().position?.index);
+    const needed = [...this.#catchUp.needed(), ...sending].filter((index) => index !== undefined);
+    return needed.length === 0 ? null : (Math.min(...needed) as LogIndex);
   }
 
   onReceived(snapshot: ReceivedSnapshot): void {
