@@ -106,6 +106,25 @@ describe("a node's answers", () => {
     const verified = await run(["verify", "--endpoint", url]);
     expect(verified.exit).toBe(2);
     expect(verified.out).toContain("different at index 5: 1 of 1024 shards");
+    const nodes = [
+      { id: "n1", status: "equal", reason: null, action: "none" },
+      { id: "n2", status: "different", reason: null, action: "repair" },
+    ];
+    const rounds = [
+      { index: 6, nodes },
+      { index: 7, nodes: [] },
+    ];
+    const replicated = async (replicas: object, equal: boolean) => {
+      const body = { ...report, differing: [], equal, replicas };
+      const at = await serve(node({ "/admin/verify": [200, body] }));
+      return run(["verify", "--endpoint", at]);
+    };
+    const repaired = await replicated({ equal: true, rounds }, true);
+    expect(repaired.exit).toBe(0);
+    expect(repaired.out).toContain("replicas: equal after repairs at index 7\n");
+    expect(repaired.out).toMatch(/^n2 {2}different {2}repair$/m);
+    const nobody = await replicated({ equal: false, reason: "no leader is known" }, false);
+    expect([nobody.exit, nobody.out]).toEqual([2, expect.stringContaining("not compared: no")]);
     expect((await run(["lag", "--endpoint", url])).exit).toBe(0);
     expect((await run(["lag", "--endpoint", url, "--max", "11"])).exit).toBe(0);
     expect((await run(["lag", "--endpoint", url, "--max", "10"])).exit).toBe(2);

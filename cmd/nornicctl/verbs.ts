@@ -95,20 +95,36 @@ function eventText({ sequence: _sequence, at: _at, kind: _kind, ...facts }: Json
     .join(" ");
 }
 
-/** Whether what is stored is what was applied; exit 2 when it is not. */
+/** Whether what is stored is what was applied, on all members alike; exit 2 when it is not. */
 export async function verify(client: Client): Promise<Answer> {
   const ask = { method: "POST", answerMsMax: SLOW_ANSWER_MS_MAX } as const;
   const body = await client.json("/admin/verify", ask);
   if (typeof body.equal !== "boolean") throw unexpected(client, "/admin/verify");
   const at = `at index ${show(object(body.position).index)}`;
   const differing = Array.isArray(body.differing) ? body.differing.length : 0;
-  const text = body.equal
-    ? `equal ${at}: every stored row is what was applied\n`
-    : `different ${at}: ${differing} of ${show(body.shards)} shards are not what was applied\n` +
-      "next: stop this node, keep a copy of its data directory, and restore a snapshot\n";
+  const replicas = body.replicas === undefined ? "" : replicasText(object(body.replicas));
+  const text =
+    differing === 0
+      ? `equal ${at}: every stored row is what was applied\n`
+      : `different ${at}: ${differing} of ${show(body.shards)} shards are not what was applied\n` +
+        "next: stop this node, keep a copy of its data directory, and restore a snapshot\n";
   return {
     exit: body.equal ? EXIT.ok : EXIT.problemFound,
     json: { endpoint: client.endpoint, ...body },
-    text,
+    text: text + replicas,
   };
+}
+
+/** The first comparison tells what was found, the last what it came to. */
+function replicasText({ equal, rounds, reason: cause }: Json): string {
+  if (cause !== undefined) return `replicas: not compared: ${show(cause)}\n`;
+  const [first, ...more] = list(rounds);
+  const nodes = list(first?.nodes).map(({ id, status, reason, action }) => [
+    show(id),
+    show(status),
+    action === "none" ? "" : show(action),
+    reason ? show(reason) : "",
+  ]);
+  const end = equal ? (more.length > 0 ? "equal after repairs" : "equal") : "not known to be equal";
+  return `replicas: ${end} at index ${show((more.at(-1) ?? first)?.index)}\n${table(nodes)}`;
 }

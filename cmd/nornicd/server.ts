@@ -26,6 +26,7 @@ import {
   createService,
   parsePasswordPolicy,
   parseTokens,
+  type ReplicasReport,
   type Service,
 } from "../../pkg/service/index.js";
 import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
@@ -113,7 +114,7 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
     ...(config.mode === "raft" ? clusterParts(replicator) : {}),
   });
   const httpAddresses = new HttpAddresses(replicator, systemTimers);
-  const loopDelay = eventLoopDelay({ resolutionMs: 10 });
+  const loopDelay = eventLoopDelay({ resolutionMs: 20 });
   const closing = [
     () => loopDelay.stop(),
     () => replicator.shutdown(),
@@ -126,10 +127,15 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
 /** A leader that is on its way down is asked no longer than this, in milliseconds. */
 const LEADER_ANSWER_MS_MAX = 1_000;
 
+/** Every row of every replica is read, and what differs is put right. */
+const VERIFY_MS_MAX = 240_000;
+
 function clusterParts(replicator: ReplicatorClient) {
   const ask = { timeoutMs: LEADER_ANSWER_MS_MAX };
   return {
     adminActions: { ...nodeActions(replicator), ...clusterActions(replicator) },
+    verifyReplicas: async () =>
+      (await replicator.order("verify", {}, { timeoutMs: VERIFY_MS_MAX })) as ReplicasReport,
     leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,
   };
 }

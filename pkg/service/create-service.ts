@@ -34,6 +34,7 @@ import type {
   ChangesRequest,
   ReadAnswer,
   ReadOptions,
+  ReplicasReport,
   Service,
   ServiceEvent,
   VerifyReport,
@@ -66,6 +67,8 @@ export interface ServiceParts {
   readonly snapshot?: (() => Promise<SnapshotReader>) | undefined;
   /** What this mode can do beyond the common; the rest answers `CONFLICT`. */
   readonly adminActions?: AdminActions | undefined;
+  /** Compares the replicas of all members; missing where there is one. */
+  readonly verifyReplicas?: (() => Promise<ReplicasReport>) | undefined;
   /** The leader's own picture of itself and the others. */
   readonly leaderHealth?: (() => Promise<Health>) | undefined;
 }
@@ -201,6 +204,22 @@ class NodeService implements Service {
   }
 
   async verify(): Promise<VerifyReport> {
+    // First: what differs from the other replicas is put right, the rows here among it.
+    const replicas = await this.#verifyReplicas();
+    const own = await this.#verifyRows();
+    return replicas ? { ...own, equal: own.equal && replicas.equal, replicas } : own;
+  }
+
+  async #verifyReplicas(): Promise<ReplicasReport | undefined> {
+    try {
+      return await this.#parts.verifyReplicas?.();
+    } catch (error) {
+      if (!(error instanceof ReplicationError)) throw error;
+      return { equal: false, result: "unknown", reason: error.message };
+    }
+  }
+
+  async #verifyRows(): Promise<VerifyReport> {
     const { storage, logger } = this.#parts;
     if (!storage.recomputeDigest) {
       throw new ReplicationError("CONFLICT", "this storage cannot recompute its digest");

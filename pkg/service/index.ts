@@ -51,6 +51,7 @@ export type {
   ChangesRequest,
   ReadAnswer,
   ReadOptions,
+  ReplicasReport,
   Service,
   ServiceEvent,
   VerifyReport,

@@ -182,6 +182,23 @@ describe("operators", () => {
     const wrong = { ...digest, shards: digest.shards.map((sum, at) => (at === 7 ? sum + 1 : sum)) };
     const damaged = world({ storage: Object.assign(storage, { recomputeDigest: () => wrong }) });
     expect(await damaged.service.verify()).toMatchObject({ equal: false, differing: [7] });
+    const apart = { equal: false, result: "different" };
+    const replicated = world({ verifyReplicas: async () => apart });
+    expect(await replicated.service.verify()).toMatchObject({
+      equal: false,
+      differing: [],
+      replicas: apart,
+    });
+    const leaderless = world({
+      verifyReplicas: async () => {
+        throw new ReplicationError("NO_LEADER", "no leader is known");
+      },
+    });
+    expect(await leaderless.service.verify()).toMatchObject({
+      equal: false,
+      differing: [],
+      replicas: { result: "unknown", reason: "no leader is known" },
+    });
     await expect(service.administer("promote", {})).rejects.toMatchObject({
       code: "CONFLICT",
       message: 'mode standalone has no "promote"',

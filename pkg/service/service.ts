@@ -64,13 +64,22 @@ export type ServiceEvent =
       readonly at: number;
     };
 
-/** The running digest against one computed afresh from every row. */
+/** What a comparison of all replicas found; says more than is named here. */
+export interface ReplicasReport {
+  readonly [name: string]: JsonValue;
+  readonly equal: boolean;
+}
+
+/** The running digest against one computed afresh from every row, and the replicas' against each other. */
 export interface VerifyReport {
+  /** Both are equal. */
   readonly equal: boolean;
   readonly position: Position;
   readonly shards: number;
-  /** Numbers of the shards that differ. */
+  /** Numbers of the shards whose rows here are not what was applied. */
   readonly differing: readonly number[];
+  /** Missing where there is one replica. */
+  readonly replicas?: ReplicasReport;
 }
 
 /** Operator actions that only some modes have. */
@@ -141,7 +150,10 @@ export interface Service {
   history(): readonly HistoryEntry[];
   /** Last entry applied here, and the last one that a power cut cannot take from the storage. */
   walPosition(): Promise<{ readonly applied: Position; readonly durable: Position }>;
-  /** @throws ReplicationError `CONFLICT` when the storage cannot, or writes never paused */
+  /**
+   * Replicas that nobody can have compared now count as not equal, with the reason.
+   * @throws ReplicationError `CONFLICT` when the storage cannot, or writes never paused
+   */
   verify(): Promise<VerifyReport>;
   /** A consistent copy of everything; the caller closes it. */
   snapshot(): Promise<SnapshotReader>;
