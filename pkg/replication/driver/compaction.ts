@@ -63,7 +63,9 @@ export class Compaction {
     const durable = await stateMachine.durablePosition();
     const upTo = durable.index - limits.trailingEntries;
     if (upTo - log.firstIndex < entriesMin) return;
-    await log.truncatePrefix(await this.#parts.beforeCut(upTo as LogIndex));
+    const allowed = await this.#parts.beforeCut(upTo as LogIndex);
+    if (allowed < log.firstIndex) return;
+    await log.truncatePrefix(allowed);
     this.#parts.cut(log.base);
   }
 }

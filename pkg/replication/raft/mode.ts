@@ -249,14 +249,18 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   async beforeCut(upTo: LogIndex): Promise<LogIndex> {
-    const { configs, installing } = this.#bound().state();
+    const { base } = this.#parts.log;
+    const { configs } = this.#bound().state();
     // The members' file says what is being put in place, until it is.
-    if (installing !== null) return this.#parts.log.base.index;
-    if (configs !== this.#keptConfigs) {
-      const needed = neededFrom(configs, this.#parts.log.base.index);
-      await this.#parts.members.write({ configs: needed, installing: null });
+    const isInstalling = () => this.#bound().state().installing !== null;
+    if (configs !== this.#keptConfigs && !isInstalling()) {
+      await this.#parts.members.write({
+        configs: neededFrom(configs, base.index),
+        installing: null,
+      });
       this.#keptConfigs = configs;
     }
+    if (isInstalling()) return base.index;
     return Math.min(upTo, this.#snapshots?.neededAfter() ?? upTo) as LogIndex;
   }
 
