@@ -1,5 +1,6 @@
 import type { NodeId } from "../../../pkg/base/index.js";
 import type { Membership, RaftState } from "../../../pkg/replication/raft/index.js";
+import type { LogFields } from "../../../pkg/runtime/index.js";
 import { type SeededRandom, SimNetwork, seededRandom, VirtualTime } from "../../support/index.js";
 import { type CallFaults, type CallHits, NO_CALL_FAULTS } from "../support/unreliable-transport.js";
 import { CoreChecker } from "./core-checker.js";
@@ -12,6 +13,15 @@ import { Violations } from "./violation.js";
 /** A world in which more happens has got stuck in a loop. */
 const EVENTS_MIN = 100_000;
 const EVENTS_PER_MS = 20;
+
+/** Lines that only a mistake of ours can cause: no byte of a state or a message is changed here. */
+const NEVER: ReadonlySet<string> = new Set([
+  "message_refused",
+  "log_lost",
+  "replica_differs",
+  "replica_repaired",
+  "replica_not_repaired",
+]);
 
 /** Machines on a network, clients, and the checkers that watch them all. */
 export class Cluster {
@@ -27,8 +37,11 @@ export class Cluster {
   readonly sessions: Sessions;
   /** Nodes that gave up because of a disk error that was put in their way. */
   gaveUp = 0;
+  /** Log lines of all nodes, by event. */
+  readonly lines = new Map<string, number>();
   #calls: CallFaults;
   #calm = false;
+  readonly #slowed: (readonly [NodeId, NodeId])[] = [];
 
   constructor(swarm: Swarm) {
     this.swarm = swarm;
@@ -70,10 +83,18 @@ export class Cluster {
       calls: () => this.#calls,
       witness: {
         onStep: this.core.onStep.bind(this.core),
+        onLine: this.#onLine.bind(this),
         storageOf: (machine: Machine) => this.state.witness(machine.id),
         onFailure: (machine: Machine, reason: string) => this.#onFailure(machine, reason),
       },
     };
+  }
+
+  #onLine(machine: Machine, event: string, message: string, fields: LogFields): void {
+    this.lines.set(event, (this.lines.get(event) ?? 0) + 1);
+    const cutFailed = event === "compaction_failed" && machine.process?.mayFail === false;
+    if (!cutFailed && !NEVER.has(event)) return;
+    this.violations.add(`${machine.id} says ${event}: ${message} ${JSON.stringify(fields)}`);
   }
 
   /** A node ends by itself only when its disk failed; then its process is started again. */
@@ -138,13 +159,7 @@ export class Cluster {
   heal(): void {
     this.#calm = true;
     this.#calls = NO_CALL_FAULTS;
-    this.network.setAll({
-      cut: false,
-      refuse: false,
-      delayMsMin: 1,
-      delayMsMax: this.swarm.delayMsMax,
-      bytesPerMs: 0,
-    });
+    this.healLinks();
     for (const machine of this.machines.values()) {
       machine.resume();
       machine.release("hung_disk");
@@ -152,6 +167,19 @@ export class Cluster {
       machine.disk.syncDelayMs = Math.min(machine.disk.syncDelayMs, this.swarm.syncMsMax);
       if (machine.process?.stopping !== true) machine.boot();
     }
+  }
+
+  /** From now on that link is slow, and what is written to it queues up. */
+  slowLink(from: NodeId, to: NodeId, link: { delayMsMax: number; bytesPerMs: number }): void {
+    this.network.setLink(from, to, link);
+    this.#slowed.push([from, to]);
+  }
+
+  /** What had queued up on slow links is lost with its connections. */
+  healLinks(): void {
+    const { delayMsMax } = this.swarm;
+    this.network.setAll({ cut: false, refuse: false, delayMsMin: 1, delayMsMax, bytesPerMs: 0 });
+    for (const [from, to] of this.#slowed.splice(0)) this.network.reset(from, to);
   }
 
   /**

@@ -13,7 +13,7 @@ import {
   type RaftSettings,
   type RaftState,
 } from "../../../pkg/replication/raft/index.js";
-import { noMetrics, silentLogger } from "../../../pkg/runtime/index.js";
+import { type LogFields, type Logger, noMetrics } from "../../../pkg/runtime/index.js";
 import { openSegmentedLog } from "../../../pkg/storage/log/index.js";
 import { type ClusterTransport, createTransport } from "../../../pkg/transport/index.js";
 import { openDirectChannel } from "../../../pkg/wiring/direct-channel.js";
@@ -43,6 +43,7 @@ export type CoreStep = ReturnType<RaftCore["step"]>;
 export interface Witness {
   onStep(machine: Machine, before: RaftState, input: RaftInput, step: CoreStep): void;
   storageOf(machine: Machine): StorageWitness;
+  onLine(machine: Machine, event: string, message: string, fields: LogFields): void;
   /** The node said that it has failed, or it could not start. */
   onFailure(machine: Machine, reason: string): void;
 }
@@ -111,6 +112,7 @@ export class Machine {
       leaderLeaseMs: leaseMs,
       inflightMessagesMax: swarm.inflightMessagesMax,
       retryMs: 4 * electionMs,
+      verifyIntervalMs: swarm.verifyElections * electionMs,
     };
   }
 
@@ -204,11 +206,17 @@ export class Machine {
     const { clock } = process;
     const { swarm } = this.#world;
     const random = this.#random.fork(`life-${this.#lives}`);
+    const logger: Logger = {
+      log: (_level, event, message, fields = {}) => {
+        if (this.process === process) this.#world.witness.onLine(this, event, message, fields);
+      },
+      child: () => logger,
+    };
     const ports = {
       clock,
       timers: clock,
       random,
-      logger: silentLogger,
+      logger,
       metrics: noMetrics,
       fileSystem: this.disk,
     };
@@ -226,7 +234,7 @@ export class Machine {
       random: random.fork("storage"),
     });
     process.storage = storage;
-    const transport = this.#newTransport(process, random);
+    const transport = this.#newTransport(process, random, logger);
     const mode = await openRaft({
       ...ports,
       nodeId: this.id,
@@ -252,7 +260,7 @@ export class Machine {
     });
   }
 
-  #newTransport(process: NodeProcess, random: SeededRandom): UnreliableTransport {
+  #newTransport(process: NodeProcess, random: SeededRandom, logger: Logger): UnreliableTransport {
     const { network, swarm, calls, callHits } = this.#world;
     const { electionMs } = swarm.timing;
     this.#network = new ProcessNetwork(network.host(this.id), process.clock);
@@ -270,7 +278,7 @@ export class Machine {
       clock: process.clock,
       timers: process.clock,
       random: random.fork("transport"),
-      logger: silentLogger,
+      logger,
       metrics: noMetrics,
     });
     return new UnreliableTransport({

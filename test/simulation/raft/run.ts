@@ -194,6 +194,7 @@ class Run {
   #report(): Report {
     const { core, state, sessions, callHits, network, machines, time, swarm } = this.#cluster;
     const counts = new Map<string, number>(core.notes);
+    for (const [event, times] of this.#cluster.lines) counts.set(`line ${event}`, times);
     const add = (name: string, amount: number) =>
       counts.set(name, (counts.get(name) ?? 0) + amount);
     for (const [name, times] of Object.entries(this.#trouble.hits)) add(`fault ${name}`, times);

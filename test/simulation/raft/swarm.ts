@@ -74,6 +74,8 @@ export interface Swarm {
   readonly housekeepingIntervalMs: number;
   readonly applyBatchEntriesMax: number;
   readonly inflightMessagesMax: number;
+  /** Replicas are compared this often, in election timeouts. */
+  readonly verifyElections: number;
   readonly sessions: number;
   readonly keys: number;
   /** Longest pause of a session between two operations. */
@@ -121,6 +123,7 @@ export function swarmOf(seed: number): Swarm {
     housekeepingIntervalMs: random.pick([50, 200, 1_000]),
     applyBatchEntriesMax: random.pick([1, 8, 64]),
     inflightMessagesMax: random.pick([2, 16, 256]),
+    verifyElections: random.pick([2, 5, 1_000]),
     sessions: random.between(2, 6),
     keys: random.between(1, 5),
     thinkMsMax: random.pick([10, 50, 200]),

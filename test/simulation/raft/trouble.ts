@@ -70,7 +70,7 @@ export class Trouble {
     else if (fault === "shutdown") this.#shutdown(machine);
     else if (fault === "restart") this.#restart();
     else if (fault === "cut") this.#cut();
-    else if (fault === "heal") this.#heal();
+    else if (fault === "heal") this.#cluster.healLinks();
     else if (fault === "reset") network.reset(machine.id, this.#someone().id);
     else if (fault === "slow_link") this.#slowLink(machine.id);
     else if (fault === "pause") {
@@ -139,18 +139,11 @@ export class Trouble {
     }
   }
 
-  #heal(): void {
-    const { network, swarm } = this.#cluster;
-    const { delayMsMax } = swarm;
-    network.setAll({ cut: false, refuse: false, delayMsMin: 1, delayMsMax, bytesPerMs: 0 });
-  }
-
   #slowLink(id: NodeId): void {
-    const { network, machines } = this.#cluster;
     const delayMsMax = this.#random.pick([50, 400]);
     const bytesPerMs = this.#random.pick([0, 20]);
-    for (const other of machines.keys()) {
-      if (other !== id) network.setLink(id, other, { delayMsMax, bytesPerMs });
+    for (const other of this.#cluster.machines.keys()) {
+      if (other !== id) this.#cluster.slowLink(id, other, { delayMsMax, bytesPerMs });
     }
   }
 

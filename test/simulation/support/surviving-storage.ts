@@ -77,6 +77,10 @@ export class SurvivingStorage implements StateMachine {
     return storage;
   }
 
+  get content() {
+    return this.memory.content;
+  }
+
   /** The process has ended: whatever still runs in it changes nothing any more. */
   end(): void {
     this.#ended = true;
