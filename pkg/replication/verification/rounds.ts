@@ -28,15 +28,21 @@ export interface RoundsHost extends Pick<ReplicaHost, "self" | "members" | "ask"
 }
 
 type Reply<Kind extends keyof VerifyAnswers> = readonly [NodeId, VerifyReply<Kind>];
+type Wanted = { readonly keys: readonly string[] } | { readonly source: NodeId };
 type Found = Omit<NodeReport, "id" | "status" | "reason">;
 
 const NOTHING: Found = { shards: [], action: "none", mismatches: [], more: false };
 
-/** What the leader does in a round: mark, ask, compare, narrow, and have one replica put right. */
+/**
+ * What the leader does in a round: mark, ask, compare, narrow; `finish` has one replica put right.
+ */
 export class Rounds {
   readonly #host: RoundsHost;
   /** Repairs of a replica that did not make it equal; after the second its state is replaced. */
   readonly #tries = new Map<NodeId, number>();
+  #planned: { readonly node: NodeId; readonly wanted: Wanted } | undefined;
+  /** Who is told that the round is over, and whether its content was right. */
+  #ends: (readonly [NodeId, boolean])[] = [];
   /** The newest marker of this round. */
   #lastMark = 0 as LogIndex;
 
@@ -65,6 +71,8 @@ export class Rounds {
   }
 
   async #mark(): Promise<{ readonly members: Members; readonly index: LogIndex }> {
+    this.#planned = undefined;
+    this.#ends = [];
     const index = await this.#host.mark({ ask: "compare" });
     this.#lastMark = index;
     return { members: this.#host.members(), index };
@@ -109,7 +117,7 @@ export class Rounds {
         this.#tries.delete(node);
         return verdict.undecided.length > 0 ? { ...NOTHING, action: "report" } : NOTHING;
       }
-      return { ...NOTHING, action: await this.#act(node, at.isFree, { keys: [] }) };
+      return { ...NOTHING, action: this.#plan(node, at.isFree, { keys: [] }) };
     }
     const source = this.#sourceFor(verdict, nodes);
     if (source === undefined) return { ...NOTHING, shards, action: "report", more: true };
@@ -119,7 +127,7 @@ export class Rounds {
     const keys = mismatches.map(({ key }) => key);
     const how = decide({ count, gapEntries: at.gapEntries });
     const wanted = how === "repair" ? { keys } : { source };
-    return { shards, mismatches, more, action: await this.#act(node, at.isFree, wanted) };
+    return { shards, mismatches, more, action: this.#plan(node, at.isFree, wanted) };
   }
 
   /** A voter with nothing wrong; rather one that does not lead, since it stands still for a copy. */
@@ -131,25 +139,38 @@ export class Rounds {
     return (sound.find(({ node }) => node !== this.#host.self) ?? sound[0])?.node;
   }
 
-  async #act(
-    node: NodeId,
-    isFree: boolean,
-    wanted: { readonly keys: readonly string[] } | { readonly source: NodeId },
-  ): Promise<NodeReport["action"]> {
+  #plan(node: NodeId, isFree: boolean, wanted: Wanted): NodeReport["action"] {
     if (!isFree) return "wait";
+    this.#planned = { node, wanted };
+    if (node === this.#host.self) return "hand_over";
+    if ("source" in wanted) return "sync";
+    return wanted.keys.length === 0 ? "recount" : "repair";
+  }
+
+  /** Ends the round: does what the report says, and lets everybody go on. */
+  async finish(): Promise<void> {
+    const planned = this.#planned;
+    this.#planned = undefined;
+    if (planned !== undefined) await this.#act(planned.node, planned.wanted);
+    const ends = this.#ends;
+    this.#ends = [];
+    for (const [id, proven] of ends) {
+      const end = { kind: "end" as const, proven };
+      void this.#host.ask(id, this.#lastMark, end, VERIFY_LIMITS.answerMsMax);
+    }
+  }
+
+  async #act(node: NodeId, wanted: Wanted): Promise<void> {
     if (node === this.#host.self) {
       this.#host.handOver();
-      return "hand_over";
+      return;
     }
-    if ("source" in wanted) {
-      const { source } = wanted;
-      await this.#seeThrough(node, await this.#host.mark({ ask: "sync", node, source }));
-      return "sync";
-    }
-    const { keys } = wanted;
-    this.#tries.set(node, (this.#tries.get(node) ?? 0) + 1);
-    await this.#seeThrough(node, await this.#host.mark({ ask: "repair", node, keys }));
-    return keys.length === 0 ? "recount" : "repair";
+    const isSync = "source" in wanted;
+    if (!isSync) this.#tries.set(node, (this.#tries.get(node) ?? 0) + 1);
+    const wish = isSync
+      ? { ask: "sync" as const, node, source: wanted.source }
+      : { ask: "repair" as const, node, keys: wanted.keys };
+    await this.#seeThrough(node, await this.#host.mark(wish));
   }
 
   /** Until then no other marker may come: what the others have fixed here is what it needs. */
@@ -229,7 +250,7 @@ export class Rounds {
     return Promise.all([...voters, ...learners].map(ask));
   }
 
-  /** Lets everybody go on, and says what came out. */
+  /** What came out. */
   #close(
     members: Members,
     index: LogIndex,
@@ -242,10 +263,7 @@ export class Rounds {
       const one = found.get(id) ?? NOTHING;
       const differs = one.action !== "none";
       const proven = depth === "full" && !differs && reply.status === "ready";
-      if (reply.status === "ready") {
-        const end = { kind: "end" as const, proven };
-        void this.#host.ask(id, this.#lastMark, end, VERIFY_LIMITS.answerMsMax);
-      }
+      if (reply.status === "ready") this.#ends.push([id, proven]);
       if (reply.status === "unknown") {
         return { id, status: "unknown", reason: reply.reason, ...NOTHING };
       }

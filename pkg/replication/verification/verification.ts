@@ -267,30 +267,31 @@ export class Verification {
     this.#nextMs = clock.monotonicMs() + (this.#isUrgent ? VERIFY_LIMITS.againMs : intervalMs);
   }
 
+  /** One round: what it found is told before anything is done about it. */
   async #publish(round: () => Promise<RoundReport>): Promise<RoundReport> {
-    const { clock, logger } = this.#parts;
+    const { clock } = this.#parts;
     const startMs = clock.monotonicMs();
     const report = await round();
     this.#meters.duration.observe((clock.monotonicMs() - startMs) / 1_000);
     this.#meters.rounds.add(1, { result: report.result });
-    const fields = { index: report.index, depth: report.depth };
-    if (report.result !== "different") {
-      logger.log("debug", "replicas_compared", `[verification] Replicas: ${report.result}`, fields);
-      return report;
-    }
+    const told = report.result === "different" ? await this.#alarm(report) : report;
+    const { index, depth } = report;
+    const text = `[verification] Replicas: ${report.result}`;
+    this.#parts.logger.log("debug", "replicas_compared", text, { index, depth });
+    await this.#rounds.finish();
+    return told;
+  }
+
+  async #alarm(report: RoundReport): Promise<RoundReport> {
+    const { index, depth } = report;
     const dump = await this.#dump(report);
     for (const { id, status, action, mismatches, shards, more } of report.nodes) {
       if (status !== "different") continue;
-      const count = mismatches.length > 0 ? mismatches.length : shards.length;
-      this.#meters.mismatches.add(count);
-      logger.log("error", "replica_differs", "[verification] A replica is not like the others", {
-        ...fields,
-        peer: id,
-        differences: count,
-        more,
-        action,
-        dump,
-      });
+      const differences = mismatches.length > 0 ? mismatches.length : shards.length;
+      this.#meters.mismatches.add(differences);
+      const text = "[verification] A replica is not like the others";
+      const fields = { index, depth, peer: id, differences, more, action, dump };
+      this.#parts.logger.log("error", "replica_differs", text, fields);
     }
     return { ...report, dump };
   }
