@@ -129,16 +129,17 @@ it("HT-10 a listener that takes nothing is cut at eventBytesMax, others go on", 
   slow.on("error", () => {});
   await Promise.all([once(slow, "message"), once(quick, "message")]);
   let heard = 0;
-  quick.on("message", () => {
-    heard += 1;
+  quick.on("message", (data) => {
+    // On a slow machine a lag event comes in between.
+    if ((JSON.parse(String(data)) as { kind: string }).kind === "state") heard += 1;
   });
   const gone = once(slow, "close");
   slow.pause();
   const reason = "x".repeat(256 * 1024);
   let told = 0;
-  for (; told < 400 && heard === told; told += 1) {
+  for (; told < 400; told += 1) {
     replicator.tell({ kind: "state", state: "ready", reason, at: told });
-    await once(quick, "message");
+    while (heard === told) await once(quick, "message");
   }
   expect(told).toBe(400);
   slow.resume();
