@@ -42,6 +42,8 @@ export class RaftPeers {
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #addresses = new Map<NodeId, string>();
   readonly #open: OpenQuestions;
+  /** Links to former members. */
+  #leaving: { readonly connection: PeerConnection; readonly untilMs: number }[] = [];
   #closed = false;
 
   constructor(parts: PeersParts) {
@@ -53,19 +55,27 @@ export class RaftPeers {
     await this.#parts.transport.listen((from, message) => this.#onRequest(from, message));
   }
 
-  /** Links to members that are gone are closed; new ones are dialled at once. */
+  /**
+   * New members are dialled at once. The link to one that is gone is closed a moment later: a
+   * leader that was removed has yet to answer the order that removed it.
+   */
   setMembers(members: readonly { readonly id: NodeId; readonly address: string }[]): void {
     const wanted = new Map(members.map(({ id, address }) => [id, address]));
     wanted.delete(this.#parts.own.id);
     for (const [id, connection] of this.#connections) {
       if (wanted.get(id) === connection.address) continue;
       this.#connections.delete(id);
-      void connection.close();
+      if (wanted.has(id)) void connection.close();
+      else this.#leaving.push({ connection, untilMs: this.#untilMs() });
     }
     for (const [id, address] of wanted) {
       this.#addresses.set(id, address);
       if (!this.#connections.has(id)) this.connection(id);
     }
+  }
+
+  #untilMs(): number {
+    return this.#parts.clock.monotonicMs() + this.#parts.callTimeoutMs;
   }
 
   addressOf(id: NodeId): string | undefined {
@@ -103,9 +113,14 @@ export class RaftPeers {
     this.#open.close();
   }
 
-  /** Drops questions that nobody waits for any more; called now and then. */
+  /** Drops questions that nobody waits for any more, and links; called now and then. */
   sweep(): void {
     this.#open.sweep();
+    const nowMs = this.#parts.clock.monotonicMs();
+    for (const { connection, untilMs } of this.#leaving) {
+      if (untilMs <= nowMs) void connection.close();
+    }
+    this.#leaving = this.#leaving.filter(({ untilMs }) => untilMs > nowMs);
   }
 
   async #ask(
