@@ -1,4 +1,4 @@
-import { parseNodeId } from "../base/index.js";
+import { closeInOrder, parseNodeId } from "../base/index.js";
 import type { Config } from "../config/index.js";
 import {
   checkLimits,
@@ -66,7 +66,7 @@ export function createReplicator(
     timers: systemTimers,
     createRequestId: createRequestIds({ clock: systemClock, random: systemRandom }),
     limits,
-    open: openAfterIdentity(config, (identity) =>
+    open: openAfterIdentity(config, storage, (identity) =>
       openOn(config, storage, options, limits, identity),
     ),
   });
@@ -75,6 +75,7 @@ export function createReplicator(
 /** The channel exists once the data directory has said, or been told, whose it is. */
 function openAfterIdentity(
   config: Config,
+  storage: StateMachine,
   open: (identity: StoredIdentity) => Promise<OpenChannel>,
 ): OpenChannel {
   return (deliver) => {
@@ -86,8 +87,10 @@ function openAfterIdentity(
       .then((openChannel) => {
         channel = openChannel(deliver);
       })
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         deliver({ kind: "start_failed", error: describeFailure(error) });
+        // No node has taken it over, so nobody else would let go of its files.
+        await closeInOrder([() => storage.close()]).catch(() => {});
         deliver({ kind: "stopped" });
       });
     return {
