@@ -1,6 +1,7 @@
-/** usage: bench standalone | wal | storage | transport; BENCH_SECONDS sets the length of a case */
+/** usage: bench standalone | raft | wal | storage | transport; BENCH_SECONDS sets the length of a case */
 const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   standalone: () => import("./standalone.js"),
+  raft: () => import("./raft.js"),
   wal: () => import("./wal.js"),
   storage: () => import("./storage.js"),
   transport: () => import("./transport.js"),

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { fork } from "node:child_process";
 import {
   closeSync,
   fdatasyncSync,
@@ -10,7 +10,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { createReplicator, loadConfig } from "../../pkg/index.js";
 import { encodeOperations, openSqliteStorage } from "../../pkg/storage/index.js";
@@ -22,6 +21,7 @@ import {
   withRatios,
 } from "./support/closed-loop.js";
 import { HttpLoad } from "./support/http-load.js";
+import { type Server, startNornicd } from "./support/processes.js";
 import { percentile, printTable, saveResults } from "./support/report.js";
 
 const IN_FLIGHT = [1, 16, 64, 256];
@@ -87,33 +87,10 @@ async function benchLibrary(directory: string): Promise<void> {
   saveResults("standalone-library", rated);
 }
 
-interface Server {
-  readonly url: string;
-  readonly child: ChildProcess;
-}
-
 async function startBare(): Promise<Server> {
   const child = fork(fileURLToPath(new URL("./support/bare-http.js", import.meta.url)));
   const port = await new Promise((resolve) => child.once("message", resolve));
   return { url: `http://127.0.0.1:${String(port)}`, child };
-}
-
-async function startNornicd(directory: string): Promise<Server> {
-  const program = fileURLToPath(new URL("../../cmd/nornicd/main.js", import.meta.url));
-  const child = spawn(process.execPath, [program], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: {
-      ...process.env,
-      NORNICDB_DATA_DIR: directory,
-      NORNICDB_HTTP_ADDR: "127.0.0.1:0",
-      NORNICDB_BOLT_ENABLED: "false",
-      NORNICDB_LOG_LEVEL: "warn",
-    },
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    return { url: (JSON.parse(line) as { http: string }).http, child };
-  }
-  throw new Error("nornicd did not start");
 }
 
 async function measureHttp(
@@ -130,7 +107,10 @@ async function measureHttp(
 const BATCH = 32;
 
 async function benchHttp(directory: string): Promise<void> {
-  const [bare, server] = await Promise.all([startBare(), startNornicd(directory)]);
+  const [bare, server] = await Promise.all([
+    startBare(),
+    startNornicd({ NORNICDB_DATA_DIR: directory }),
+  ]);
   let sequence = 0;
   const body = () => `{"properties":{"value":"${VALUE}","number":${sequence}}}`;
   const put = (load: HttpLoad) => load.send("PUT", `/nodes/${keyOf(sequence++)}`, body());
