@@ -82,13 +82,12 @@ describe("a start that cannot be", () => {
   });
 
   it("a mode that this version lacks, and a flag it does not know, are refused", async () => {
-    const mode = await runNornicd(["--mode", "raft"], {
+    const mode = await runNornicd(["--mode", "ha_standby"], {
       ...free("mode"),
       NORNICDB_CLUSTER_BIND_ADDR: "127.0.0.1:0",
       NORNICDB_CLUSTER_ADVERTISE_ADDR: "127.0.0.1:7688",
-      NORNICDB_CLUSTER_RAFT_BOOTSTRAP: "true",
-      NORNICDB_CLUSTER_NODE_ID: "n1",
-      NORNICDB_CLUSTER_RAFT_PEERS: "n1:127.0.0.1:7688",
+      NORNICDB_CLUSTER_HA_ROLE: "primary",
+      NORNICDB_CLUSTER_HA_PEER_ADDR: "127.0.0.1:7689",
     });
     expect(mode.code).toBe(78);
     expect(mode.err).toContain("NORNICDB_CLUSTER_MODE");
