@@ -25,6 +25,7 @@ async function outcomeOf(...refusals: readonly ErrorCode[]): Promise<string> {
       return [{ refused: new ReplicationError(code, "said the leader") }];
     },
     answer: (final) => answers.push(...final),
+    noLeader: () => new ReplicationError("NO_LEADER", "nobody was found"),
   });
   forwarder.submit([{ ticket: 1, payload: new Uint8Array([1]) }]);
   for (let tries = 0; tries < 20 && answers.length === 0; tries += 1) {

@@ -18,6 +18,8 @@ export interface ForwarderParts {
   /** To another node; rejects when no answer came, whatever became of the writes. */
   forward(leader: NodeId, payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]>;
   answer(answers: readonly Answer[]): void;
+  /** What the writes are told that nobody has taken. */
+  noLeader(): ReplicationError;
 }
 
 /** `Answer` without the ticket, in the order of the payloads. */
@@ -126,9 +128,7 @@ export class Forwarder {
     const late = this.#parked.filter((write) => this.#isLate(write));
     if (late.length === 0) return;
     this.#parked = this.#parked.filter((write) => !late.includes(write));
-    const error = new ReplicationError("NO_LEADER", "no leader was found in time", {
-      retryAfterMs: this.#parts.patienceMs,
-    });
+    const error = this.#parts.noLeader();
     this.#parts.answer(late.map((write) => this.#refusal(write, error)));
   }
 

@@ -15,6 +15,7 @@ import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./
 import { Forwarder } from "./forwarding.js";
 import { neededFrom } from "./members-file.js";
 import type { RaftModeParts } from "./mode-parts.js";
+import { noLeader } from "./no-leader.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
 import { peerHealth } from "./peer-health.js";
@@ -88,6 +89,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       forward: async (leader, payloads) =>
         answersOf(await this.#call(leader, forwardMessage(payloads), timing.retryMs)),
       answer: (answers) => this.#bound().answer(answers),
+      noLeader: () => this.#noLeader(),
     });
     this.#reads = new RaftReads({
       clock,
@@ -96,6 +98,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       self: own.id,
       ask: (ticket, level) => this.#input({ kind: "read", ticket, level }),
       settle: (ticket, outcome) => this.#bound().settleRead(ticket, outcome),
+      noLeader: () => this.#noLeader(),
     });
     this.#orders = new RaftOrders({
       self: own.id,
@@ -219,6 +222,15 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     }
     const settle = (outcome: JsonValue) => this.#bound().settleOrder(ticket, outcome);
     void this.#whereabouts.frontEnds(order.args).then(settle);
+  }
+
+  #noLeader(): ReplicationError {
+    return noLeader({
+      membership: this.#membership(),
+      self: this.#parts.own.id,
+      retryAfterMs: this.#parts.timing.patienceMs,
+      isConnected: (id) => this.#peers.isConnected(id),
+    });
   }
 
   #membership(): Membership {

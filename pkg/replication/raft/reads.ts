@@ -11,6 +11,8 @@ export interface RaftReadsParts {
   readonly self: NodeId;
   ask(ticket: number, level: "LEADER" | "QUORUM"): void;
   settle(ticket: number, outcome: Position | ReplicationError): void;
+  /** What a read is told that has found no leader in time. */
+  noLeader(): ReplicationError;
 }
 
 interface Read {
@@ -77,10 +79,7 @@ export class RaftReads {
       else if (!this.#isLate(read)) this.#parked.push(read);
       else {
         this.#reads.delete(read.ticket);
-        const error = new ReplicationError("NO_LEADER", "no leader was found in time", {
-          retryAfterMs: this.#parts.patienceMs,
-        });
-        this.#parts.settle(read.ticket, error);
+        this.#parts.settle(read.ticket, this.#parts.noLeader());
       }
     }
   }
