@@ -91,6 +91,7 @@ const COMMANDS = {
   package: async () => run(process.execPath, [at("tools/check-package.mjs")]),
   bench: (args) => runBench(args),
   simulate: async (args) => runSimulation(args),
+  scenario: async (args) => runScenarios(args),
   chaos: async (args) => vitest("--config", "vitest.chaos.config.ts", ...args),
 };
 
@@ -109,6 +110,13 @@ function runSimulation(args) {
     else rest.push(args[at]);
   }
   run(bin("vitest"), ["run", "--project", "simulation", ...rest], environment);
+}
+
+/** usage: scenario [A | B | C | D | standalone | raft | modes | part of a suite's name] … */
+function runScenarios(args) {
+  const environment = { SCENARIO: args.join(" ") };
+  const flags = ["--reporter", "verbose", "--passWithNoTests"];
+  run(bin("vitest"), ["run", "--project", "scenario", ...flags], environment);
 }
 
 const [name, ...args] = process.argv.slice(2);

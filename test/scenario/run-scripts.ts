@@ -4,39 +4,64 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Arguments } from "./arguments.js";
 import { COMMANDS } from "./commands/index.js";
-import { parseScript, renderScript, type Step, scenariosOf, setUpOf } from "./script.js";
+import {
+  parseScript,
+  renderScript,
+  type Script,
+  type Step,
+  scenariosOf,
+  setUpOf,
+} from "./script.js";
 import { World } from "./world.js";
 
 const SCRIPTS = path.join(path.dirname(fileURLToPath(import.meta.url)), "scripts");
 
+/** Every wait inside has a limit of its own; this one is for a machine that is busy with others. */
+const SCENARIO_MS_MAX = 180_000;
 /** `UPDATE=1` rewrites the expected outputs by what was seen. */
 const UPDATES = process.env.UPDATE === "1";
 /** What `npm run scenario` was asked for: letters of suites, folders, or parts of names. */
 const WANTED = (process.env.SCENARIO ?? "").split(" ").filter((word) => word !== "");
 
+interface Found {
+  readonly folder: string;
+  readonly name: string;
+  readonly script: Script;
+}
+
 /** Makes a suite of every script in the folder, as far as it was asked for. */
 export function runScripts(folder: string): void {
-  for (const file of readdirSync(path.join(SCRIPTS, folder)).sort()) {
-    const name = path.join(SCRIPTS, folder, file);
-    const script = parseScript(readFileSync(name, "utf8"));
-    if (!WANTED.every((word) => isMeant(word, folder, script.suite))) continue;
+  const wanted = findScripts().filter((one) => WANTED.every((word) => isMeant(word, one)));
+  if (wanted.length === 0) throw new Error(`no suite is meant by "${WANTED.join(" ")}"`);
+  for (const { name, script } of wanted.filter((one) => one.folder === folder)) {
     describe(script.suite, () => {
       const seen = new Map<Step, string>();
       const world = new World();
-      beforeAll(() => play(world, setUpOf(script), seen));
+      beforeAll(() => play(world, setUpOf(script), seen), SCENARIO_MS_MAX);
       afterAll(async () => {
         await world.close();
         if (UPDATES) writeFileSync(name, renderScript(script, seen));
       });
       for (const scenario of scenariosOf(script)) {
-        it(scenario.name, () => play(world, scenario.steps, seen));
+        it(scenario.name, () => play(world, scenario.steps, seen), SCENARIO_MS_MAX);
       }
     });
   }
 }
 
+function findScripts(): readonly Found[] {
+  return readdirSync(SCRIPTS).flatMap((folder) =>
+    readdirSync(path.join(SCRIPTS, folder))
+      .sort()
+      .map((file) => {
+        const name = path.join(SCRIPTS, folder, file);
+        return { folder, name, script: parseScript(readFileSync(name, "utf8")) };
+      }),
+  );
+}
+
 /** A single letter names the suites of all modes and roles that bear it. */
-function isMeant(word: string, folder: string, suite: string): boolean {
+function isMeant(word: string, { folder, script: { suite } }: Found): boolean {
   if (/^[A-Da-d]$/.test(word)) return suite.includes(`_${word.toUpperCase()}_`);
   return folder === word.toLowerCase() || suite.toLowerCase().includes(word.toLowerCase());
 }

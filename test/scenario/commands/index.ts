@@ -3,6 +3,7 @@ import { apply } from "./apply.js";
 import { awaits } from "./await.js";
 import { begin } from "./begin.js";
 import { cluster } from "./cluster.js";
+import { compacted } from "./compacted.js";
 import { config } from "./config.js";
 import { cut } from "./cut.js";
 import { end } from "./end.js";
@@ -33,6 +34,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     await: awaits,
     begin,
     cluster,
+    compacted,
     config,
     cut,
     end,

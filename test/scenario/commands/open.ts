@@ -6,12 +6,13 @@ import { createReplicator } from "../../../pkg/wiring/index.js";
 import type { Command } from "../command.js";
 
 export const open: Command = {
-  usage: "open NAME: a standalone replicator as a library; `begin` starts it",
+  usage: "open NAME: a standalone replicator as a library, where a node of that name would be",
   async run(world, args) {
     const name = args.word(0, "the name");
     const directory = path.join(world.home, name);
     const { config } = loadConfig({
       env: {
+        NORNICDB_CLUSTER_NODE_ID: name,
         NORNICDB_DATA_DIR: directory,
         NORNICDB_CLUSTER_DATA_DIR: path.join(directory, "replication"),
         NORNICDB_CLUSTER_THREADS: "single",

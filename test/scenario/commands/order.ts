@@ -4,7 +4,10 @@ import type { World } from "../world.js";
 export const order: Command = {
   usage: "order NODE add|remove|transfer MEMBER, or order NODE step-down",
   async run(world, args) {
-    const { status, body } = await send(world, args.words);
+    const { status, body } = await world.until("no other change is under way", async () => {
+      const answer = await send(world, args.words);
+      return /change .* is under way/.test(answer.body?.detail ?? "") ? undefined : answer;
+    });
     return status === 200 ? "done" : `refused ${status} ${body.code}`;
   },
 };
