@@ -32,6 +32,12 @@ const ANSWER_TO: Readonly<Partial<Record<RaftMessage["kind"], AnswerKind>>> = {
 };
 const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
 
+interface Leaving {
+  readonly id: NodeId;
+  readonly connection: PeerConnection;
+  readonly untilMs: number;
+}
+
 /**
  * Raft's messages over the transport's calls. A question is a call; what the core says to it, when
  * its disk has it, is the answer to the oldest open question of that kind, and a call of its own
@@ -43,7 +49,7 @@ export class RaftPeers {
   readonly #addresses = new Map<NodeId, string>();
   readonly #open: OpenQuestions;
   /** Links to former members. */
-  #leaving: { readonly connection: PeerConnection; readonly untilMs: number }[] = [];
+  #leaving: Leaving[] = [];
   #closed = false;
 
   constructor(parts: PeersParts) {
@@ -66,12 +72,20 @@ export class RaftPeers {
       if (wanted.get(id) === connection.address) continue;
       this.#connections.delete(id);
       if (wanted.has(id)) void connection.close();
-      else this.#leaving.push({ connection, untilMs: this.#untilMs() });
+      else this.#leaving.push({ id, connection, untilMs: this.#untilMs() });
     }
     for (const [id, address] of wanted) {
       this.#addresses.set(id, address);
       if (!this.#connections.has(id)) this.connection(id);
     }
+  }
+
+  /** A member that comes back keeps its link: the transport has one for each name and address. */
+  #returning(id: NodeId, address: string): PeerConnection | undefined {
+    const isBack = (one: Leaving) => one.id === id && one.connection.address === address;
+    const back = this.#leaving.find(isBack);
+    this.#leaving = this.#leaving.filter((one) => one !== back);
+    return back?.connection;
   }
 
   #untilMs(): number {
@@ -90,7 +104,7 @@ export class RaftPeers {
     const known = this.#connections.get(id);
     const address = this.#addresses.get(id);
     if (known !== undefined || address === undefined || this.#closed) return known;
-    const made = this.#parts.transport.connect({ id, address });
+    const made = this.#returning(id, address) ?? this.#parts.transport.connect({ id, address });
     this.#connections.set(id, made);
     return made;
   }

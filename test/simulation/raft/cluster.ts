@@ -105,6 +105,7 @@ export class Cluster {
     this.gaveUp += 1;
     this.time.after(this.random.below(50), () => {
       if (machine.process === process) machine.end("kill");
+      if (this.#calm) machine.boot();
     });
   }
 
