@@ -98,6 +98,7 @@ describe("VF-6 what differs is repaired up to ten things, and replaced beyond", 
   test("VF-8 a leader that differs hands over, and its successor has it put right", async () => {
     const world = await VerificationWorld.make({ seed: 7, nodes: 3, intervalMs: 3_600_000 });
     world.load(300);
+    await world.time.advance(400);
     await world.settled();
     await diverge(world, "n1", names(2));
     world.load(3_000);
@@ -111,6 +112,7 @@ describe("VF-6 what differs is repaired up to ten things, and replaced beyond", 
   test("VF-4 two that differ are reported and left alone: nobody can say who is right", async () => {
     const world = await VerificationWorld.make({ seed: 8, nodes: 2, intervalMs: 3_600_000 });
     world.load(300);
+    await world.time.advance(400);
     await world.settled();
     await diverge(world, "n2", names(1));
     const before = await world.node("n2").storage.digest();
@@ -125,6 +127,7 @@ describe("VF-6 what differs is repaired up to ten things, and replaced beyond", 
   test("VF-4 without a majority that answers nothing is judged, and unknown is not equal (FC-124)", async () => {
     const world = await VerificationWorld.make({ seed: 9, nodes: 3, intervalMs: 3_600_000 });
     world.load(300);
+    await world.time.advance(400);
     await world.settled();
     world.setDown("n3", true);
     expect(await world.verify()).toMatchObject({ result: "unknown", equal: false });
@@ -140,6 +143,7 @@ describe("VF-6 what differs is repaired up to ten things, and replaced beyond", 
 test("VF-9 while it waits to be put right a replica refuses strong reads, until it is proven equal (FC-130)", async () => {
   const world = await VerificationWorld.make({ seed: 10, nodes: 3, intervalMs: 3_600_000 });
   world.load(300);
+  await world.time.advance(400);
   await world.settled();
   await diverge(world, "n3", names(1));
   const asked = world.node("n1").verification.verify();
@@ -147,6 +151,26 @@ test("VF-9 while it waits to be put right a replica refuses strong reads, until 
   expect(world.refusal("n3")?.code).toBe("LAGGING");
   await world.time.run(asked, { ticksMax: 200_000 });
   expect(world.refusal("n3")).toBeUndefined();
+});
+
+test("VF-9 a replica that is elected although it differs hands over again, and is put right (FC-130)", async () => {
+  const world = await VerificationWorld.make({ seed: 11, nodes: 3, intervalMs: 3_600_000 });
+  world.load(300);
+  await world.time.advance(400);
+  await world.settled();
+  await diverge(world, "n1", names(1));
+  const asked = world
+    .node("n1")
+    .verification.verify()
+    .catch(() => {});
+  await world.time.runUntil(() => world.leader !== "n1", { ticksMax: 50_000 });
+  world.leader = "n1" as NodeId;
+  expect(world.refusal("n1")?.code).toBe("LAGGING");
+  await world.time.advance(30_000);
+  await world.time.run(asked, { ticksMax: 100_000 });
+  expect(world.leader).not.toBe("n1");
+  expect(world.refusal("n1")).toBeUndefined();
+  await expectEqual(world);
 });
 
 test("VF-2 rounds amid writes, delays and lost messages raise no alarm (FC-123)", async () => {

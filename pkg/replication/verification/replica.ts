@@ -175,7 +175,7 @@ export class Replica {
       return this.#progress?.index === index ? this.#progress.state : "failed";
     }
     const fixed = this.#fixed;
-    if (fixed?.index !== index) throw new Error(`nothing is fixed at entry ${index}`);
+    if (fixed?.index !== index) throw new Error("nothing is fixed at the marker");
     if (query.kind === "end") {
       if (query.proven) this.#quarantined = false;
       await this.#release();

@@ -12,7 +12,13 @@ import {
   type Verdict,
 } from "./core/judge.js";
 import { VERIFY_LIMITS } from "./core/limits.js";
-import type { Marker, VerifyAnswers, VerifyQuery, VerifyReply } from "./core/messages.js";
+import type {
+  DigestQuery,
+  Marker,
+  VerifyAnswers,
+  VerifyQuery,
+  VerifyReply,
+} from "./core/messages.js";
 import type { Members, ReplicaHost } from "./replica.js";
 import type { NamedMismatch, NodeReport, RoundReport } from "./report.js";
 
@@ -59,8 +65,8 @@ export class Rounds {
       keysMax: VERIFY_LIMITS.sampleKeysMax,
       seed: index,
     };
-    const replies = await this.#askAll(members, index, { kind: "digest", sample });
-    if (differ(replies)) return this.#full(members, index);
+    const replies = await this.#askDigests(members, index, sample);
+    if (differ(replies) || replies.some(isQuarantined)) return this.#full(members, index);
     return this.#close(members, index, "sample", replies, undefined, new Map());
   }
 
@@ -79,10 +85,13 @@ export class Rounds {
   }
 
   async #full(members: Members, index: LogIndex): Promise<RoundReport> {
-    const [kept, stored] = await Promise.all([
-      this.#askAll(members, index, { kind: "digest", sample: null }),
-      this.#askAll(members, index, { kind: "sums" }),
-    ]);
+    const kept = await this.#askDigests(members, index, null);
+    const stored = await Promise.all(
+      kept.map(async ([id, reply]): Promise<Reply<"sums">> => {
+        if (reply.status === "unknown") return [id, reply];
+        return [id, await this.#host.ask(id, index, { kind: "sums" }, VERIFY_LIMITS.answerMsMax)];
+      }),
+    );
     const nodes: NodeSums[] = [];
     for (const [at, [node, sums]] of stored.entries()) {
       const digest = kept[at]?.[1];
@@ -237,15 +246,16 @@ export class Rounds {
     return { here: here.result, right: right.result };
   }
 
-  #askAll<Kind extends keyof VerifyAnswers>(
+  /** Also finds out who answers at all; only those are asked what takes longer. */
+  #askDigests(
     { voters, learners }: Members,
     index: LogIndex,
-    query: VerifyQuery & { readonly kind: Kind },
-  ): Promise<readonly Reply<Kind>[]> {
-    const { answerMsMax } = VERIFY_LIMITS;
-    const ask = async (id: NodeId): Promise<Reply<Kind>> => [
+    sample: DigestQuery["sample"],
+  ): Promise<readonly Reply<"digest">[]> {
+    const query = { kind: "digest" as const, sample };
+    const ask = async (id: NodeId): Promise<Reply<"digest">> => [
       id,
-      await this.#host.ask<Kind>(id, index, query, answerMsMax),
+      await this.#host.ask(id, index, query, 2 * VERIFY_LIMITS.reachMsMax),
     ];
     return Promise.all([...voters, ...learners].map(ask));
   }
@@ -286,4 +296,9 @@ function differ(replies: readonly Reply<"digest">[]): boolean {
     if (first.sample === null || one.sample === null) return false;
     return samplesDiffer(first.sample, one.sample).length > 0;
   });
+}
+
+/** It differed once, and nobody has said since that it does not. */
+function isQuarantined([, reply]: Reply<"digest">): boolean {
+  return reply.status === "ready" && reply.quarantined;
 }

@@ -1,12 +1,5 @@
+import type { JsonValue, LogIndex, NodeId } from "../../base/index.js";
 import {
-  type Deferred,
-  deferred,
-  type JsonValue,
-  type LogIndex,
-  type NodeId,
-} from "../../base/index.js";
-import {
-  type Cancel,
   type Clock,
   type Counter,
   delay,
@@ -27,18 +20,13 @@ import type {
   StateMachine,
 } from "../ports/index.js";
 import { VERIFY_LIMITS } from "./core/limits.js";
-import type { Marker, VerifyAnswers, VerifyQuery, VerifyReply } from "./core/messages.js";
+import type { VerifyAnswers, VerifyQuery, VerifyReply } from "./core/messages.js";
 import { writeDump } from "./dump.js";
+import { Markers } from "./markers.js";
 import { type ArrivedCopy, type Members, Replica } from "./replica.js";
 import type { RoundReport } from "./report.js";
-import { Rounds, type Wish } from "./rounds.js";
-import {
-  encodeMarker,
-  replyFromPeer,
-  replyToPeer,
-  requestFromPeer,
-  requestToPeer,
-} from "./wire.js";
+import { Rounds } from "./rounds.js";
+import { replyFromPeer, replyToPeer, requestFromPeer, requestToPeer } from "./wire.js";
 
 /** What the comparison needs of the mode that it serves. */
 export interface VerificationHost {
@@ -83,12 +71,11 @@ export class Verification {
   readonly #replica: Replica;
   readonly #rounds: Rounds;
   readonly #meters: { rounds: Counter; mismatches: Counter; repairs: Counter; duration: Histogram };
-  readonly #marks = new Map<string, Deferred<LogIndex>>();
-  readonly #tickets = new Map<number, string>();
-  #lastMark = 0;
+  readonly #markers: Markers;
   #round: number;
   #nextMs: number | undefined;
   #isUrgent = false;
+  readonly #silent = new Map<NodeId, string>();
   #running: Promise<unknown> | undefined;
   #closed = false;
 
@@ -132,12 +119,20 @@ export class Verification {
       },
       onRepaired: (how) => this.#meters.repairs.add(1, { how }),
     });
-    this.#replica.onMarker = (id, index) => this.#marks.get(id)?.resolve(index);
+    this.#markers = new Markers({
+      self: host.self,
+      clock,
+      timers: parts.timers,
+      leads: () => host.leads(),
+      leader: () => host.leader(),
+      propose: (proposals) => host.propose(proposals),
+    });
+    this.#replica.onMarker = (id, index) => this.#markers.applied(id, index);
     this.#rounds = new Rounds({
       self: host.self,
       members: () => host.members(),
       ask,
-      mark: (wish) => this.#mark(wish),
+      mark: (wish) => this.#markers.propose(wish),
       handOver: () => {
         this.#replica.quarantine();
         host.handOver();
@@ -168,11 +163,7 @@ export class Verification {
 
   /** @returns true: it was the answer to a marker of this object */
   answered(answer: Answer): boolean {
-    const id = this.#tickets.get(answer.ticket);
-    if (id === undefined) return false;
-    this.#tickets.delete(answer.ticket);
-    if ("refused" in answer) this.#marks.get(id)?.reject(answer.refused);
-    return true;
+    return this.#markers.answered(answer);
   }
 
   async handle(message: PeerMessage): Promise<PeerMessage> {
@@ -192,13 +183,13 @@ export class Verification {
       return;
     }
     this.#nextMs ??= nowMs + this.#parts.intervalMs;
-    if (this.#running !== undefined || nowMs < this.#nextMs) return;
+    if (this.#running !== undefined) return;
     if (this.#replica.quarantined) {
-      // Led into it: elected while its content was known to be wrong.
-      this.#nextMs = nowMs + VERIFY_LIMITS.againMs;
-      this.#host.handOver();
+      // Elected although its content is known to be wrong.
+      void this.#alone(() => this.#leadNoMore());
       return;
     }
+    if (nowMs < this.#nextMs) return;
     void this.#alone(() => this.#periodic());
   }
 
@@ -227,8 +218,7 @@ export class Verification {
   /** Waits under way end. */
   async close(): Promise<void> {
     this.#closed = true;
-    const gone = new ReplicationError("SHUTTING_DOWN", "this node is stopping");
-    for (const mark of this.#marks.values()) mark.reject(gone);
+    this.#markers.close();
     await this.#replica.close();
   }
 
@@ -245,6 +235,11 @@ export class Verification {
     }
   }
 
+  async #leadNoMore(): Promise<void> {
+    this.#host.handOver();
+    await this.#atNextLeader().catch(() => {});
+  }
+
   async #periodic(): Promise<void> {
     const { clock, intervalMs, logger } = this.#parts;
     const isUrgent = this.#isUrgent;
@@ -256,7 +251,7 @@ export class Verification {
       if (report.depth === "sample") this.#round += 1;
       const actions = report.nodes.map(({ action }) => action);
       this.#isUrgent = actions.some((action) => action !== "none" && action !== "report");
-      if (actions.includes("hand_over")) void this.#atNextLeader().catch(() => {});
+      if (actions.includes("hand_over")) await this.#atNextLeader();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#meters.rounds.add(1, { result: "unknown" });
@@ -274,12 +269,26 @@ export class Verification {
     const report = await round();
     this.#meters.duration.observe((clock.monotonicMs() - startMs) / 1_000);
     this.#meters.rounds.add(1, { result: report.result });
+    this.#noteSilent(report);
     const told = report.result === "different" ? await this.#alarm(report) : report;
     const { index, depth } = report;
     const text = `[verification] Replicas: ${report.result}`;
     this.#parts.logger.log("debug", "replicas_compared", text, { index, depth });
     await this.#rounds.finish();
     return told;
+  }
+
+  /** Whoever cannot be compared is named when that begins, and again when its reason changes. */
+  #noteSilent(report: RoundReport): void {
+    for (const { id, reason } of report.nodes) {
+      if (reason === null) this.#silent.delete(id);
+      else if (this.#silent.get(id) !== reason) {
+        this.#silent.set(id, reason);
+        const text = "[verification] A replica could not be compared";
+        const fields = { index: report.index, peer: id, reason };
+        this.#parts.logger.log("warn", "replica_not_compared", text, fields);
+      }
+    }
   }
 
   async #alarm(report: RoundReport): Promise<RoundReport> {
@@ -306,39 +315,6 @@ export class Verification {
       });
       return null;
     }
-  }
-
-  async #mark(wish: Wish): Promise<LogIndex> {
-    if (this.#closed) throw new ReplicationError("SHUTTING_DOWN", "this node is stopping");
-    if (!this.#host.leads()) {
-      const leader = this.#host.leader();
-      throw new ReplicationError(
-        leader === null ? "NO_LEADER" : "NOT_LEADER",
-        leader === null ? "no leader is known" : `${leader} leads`,
-      );
-    }
-    this.#lastMark += 1;
-    const id = `${this.#host.self}-${this.#parts.clock.wallMs()}-${this.#lastMark}`;
-    // Fractions: no other ticket of this node ends like this.
-    const ticket = this.#lastMark + 0.25;
-    const marked = deferred<LogIndex>();
-    this.#marks.set(id, marked);
-    this.#tickets.set(ticket, id);
-    const giveUp = this.#giveUpLater(marked);
-    const marker = { id, ...wish } as Marker;
-    try {
-      this.#host.propose([{ ticket, kind: "marker", payload: encodeMarker(marker) }]);
-      return await marked.promise;
-    } finally {
-      giveUp();
-      this.#marks.delete(id);
-    }
-  }
-
-  #giveUpLater(marked: Deferred<LogIndex>): Cancel {
-    return this.#parts.timers.after(VERIFY_LIMITS.reachMsMax, () =>
-      marked.reject(new ReplicationError("NO_QUORUM", "the marker was not applied in time")),
-    );
   }
 
   async #ask<Kind extends keyof VerifyAnswers>(
