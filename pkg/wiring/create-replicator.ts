@@ -66,6 +66,7 @@ export function createReplicator(
     timers: systemTimers,
     createRequestId: createRequestIds({ clock: systemClock, random: systemRandom }),
     limits,
+    maxLagEntries: config.cluster.maxLagEntries,
     open: openAfterIdentity(config, storage, (identity) =>
       openOn(config, storage, options, limits, identity),
     ),

@@ -37,6 +37,8 @@ export interface ClientParts {
   readonly timers: Timers;
   readonly createRequestId: () => RequestId;
   readonly limits: ReplicationLimits;
+  /** Of a read at `ONE` that names none; null or missing: any. */
+  readonly maxLagEntries?: number | null;
 }
 
 /** Beyond the time for writes under way: to make all durable and close. */
@@ -184,7 +186,7 @@ export class ReplicatorClient implements Replicator {
     const seen = this.#pending.lastAnswered;
     if (this.#parts.mode === "standalone" && after <= seen.index) return seen;
     const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
-    const maxLagEntries = options.maxLagEntries ?? null;
+    const maxLagEntries = options.maxLagEntries ?? this.#parts.maxLagEntries ?? null;
     const waitsFor = this.#parts.mode === "standalone" ? 0 : after;
     const request = { level, after: waitsFor, maxLagEntries, timeoutMs };
     const read = (ticket: number): ToNode => ({ kind: "read", ticket, request });
