@@ -20,6 +20,7 @@ export class Compaction {
   readonly #parts: CompactionParts;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
+  #ended = false;
 
   constructor(parts: CompactionParts) {
     this.#parts = parts;
@@ -28,7 +29,7 @@ export class Compaction {
   /** Cuts when it is worth it; never rejects. */
   async tend(): Promise<void> {
     const { limits, logger } = this.#parts;
-    if (this.#waiting > 0) return;
+    if (this.#waiting > 0 || this.#ended) return;
     try {
       await this.#inTurn(() => this.#cut(limits.compactionThresholdEntries));
     } catch (error) {
@@ -46,6 +47,12 @@ export class Compaction {
       await this.#cut(1);
       return this.#parts.stateMachine.durablePosition();
     });
+  }
+
+  /** Nothing begins any more; resolves when what is under way has ended. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#last;
   }
 
   #inTurn<T>(body: () => Promise<T>): Promise<T> {

@@ -387,6 +387,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       () => mode.leaving(),
       () => mode.close(),
       async () => this.#driver.end(),
+      () => this.#compaction.end(),
       async () => {
         if (this.#driver.failure === undefined) await stateMachine.flush();
       },
