@@ -178,12 +178,17 @@ export const SETTINGS = {
     "May found the cluster of itself and peers.",
     RAFT,
   ),
-  "cluster.raft.learner": setting(bool, "false", "Join without a vote.", RAFT),
+  "cluster.raft.learner": setting(
+    bool,
+    "false",
+    "Not used: `member add --learner` joins a node without a vote.",
+    RAFT,
+  ),
   "cluster.raft.peers": setting(list(peer), "", "The voters at the founding.", RAFT),
   "cluster.raft.election_timeout": setting(
     duration({ minMs: 10, maxMs: 10 * MINUTE }),
     "1s",
-    "Silence after which an election begins; each node adds up to as much again.",
+    "Silence after which an election begins; each node adds up to half as much.",
     RAFT,
   ),
   "cluster.raft.heartbeat_timeout": setting(timing(), "100ms", "Time between heartbeats.", RAFT),
@@ -196,7 +201,7 @@ export const SETTINGS = {
   "cluster.raft.snapshot_interval": setting(
     duration({ minMs: 1_000, maxMs: 7 * DAY, bare: "s" }),
     "300",
-    "Time between two looks whether a snapshot is due.",
+    "Not used: the log is looked at every second.",
   ),
   "cluster.raft.snapshot_threshold": setting(
     count(1, 1e9),
@@ -211,7 +216,7 @@ export const SETTINGS = {
   "cluster.raft.max_append_entries": setting(
     count(1, 100_000),
     "64",
-    "Entries a message, at most; a bound in bytes decides first.",
+    "Not used: a bound in bytes decides.",
     RAFT,
   ),
   "cluster.raft.commit_timeout": setting(
@@ -225,7 +230,11 @@ export const SETTINGS = {
     "Messages under way to one follower, at most.",
     RAFT,
   ),
-  "cluster.raft.snapshot_retain": setting(count(1, 100), "3", "Snapshots kept."),
+  "cluster.raft.snapshot_retain": setting(
+    count(1, 100),
+    "3",
+    "Not used: a copy is made when a follower needs one.",
+  ),
 
   "cluster.region_id": optional(name, "Name of this node's region.", REGIONS),
   "cluster.remote_regions": setting(
