@@ -191,7 +191,7 @@ function toCounts(
   fields: PayloadFields,
   name: string,
   itemsMax: number,
-  below = Number.MAX_SAFE_INTEGER,
+  below = 2 ** 53,
 ): readonly number[] {
   const list = fields.list(name, itemsMax);
   if (list.every((item) => isSafeCount(item) && item < below)) return list as readonly number[];
