@@ -203,9 +203,10 @@ describe("link", () => {
     expect(many.rejected).toEqual(["protocol"]);
   });
 
-  it("TR-41 a link that neither hears nor sends is given up; one that only sends is not", () => {
+  it("TR-41 a link whose full socket goes on emptying is alive, and is given up once it does not", () => {
     const { link, pipe, timers } = make();
     link.open({ onBody: () => {} }, undefined);
+    pipe.pendingBytes = 10_000;
     for (let n = 0; n < 10; n++) {
       link.send(message(n, "x".repeat(20_000)));
       timers.shift()?.();
@@ -215,6 +216,17 @@ describe("link", () => {
     expect(link.closedBy).toBe("no sign of life");
     expect(pipe.destroyed).toBe(true);
     expect(timers).toEqual([]);
+  });
+
+  it("TR-41 a link that hears nothing is given up, however much its socket has room for", () => {
+    const { link, timers } = make();
+    link.open({ onBody: () => {} }, undefined);
+    for (let n = 0; n < 3; n++) {
+      expect(link.closed).toBe(false);
+      link.send(message(n, "x"));
+      timers.shift()?.();
+    }
+    expect(link.closedBy).toBe("no sign of life");
   });
 
   it("TR-22 whoever asks after the end is told at once, and opening does nothing", () => {

@@ -72,6 +72,7 @@ export class Link {
   #silentIntervals = 0;
   #heard = false;
   #takenBytes = 0;
+  #wasFull = false;
   #closedBy: string | undefined;
   #endedByTls = false;
   #wake: (() => void) | undefined;
@@ -151,13 +152,18 @@ export class Link {
     });
   }
 
-  /** Bytes received, or bytes that the system took, are a sign of life. */
+  /**
+   * Bytes received are a sign of life, and so is a full socket that takes more: the peer made room.
+   * One that was not full takes what it is given, whether or not anything arrives.
+   */
   #checkAlive(): void {
-    const taken = this.#writtenBytes - this.#stream.pendingBytes;
-    const alive = this.#heard || taken > this.#takenBytes;
+    const { pendingBytes } = this.#stream;
+    const taken = this.#writtenBytes - pendingBytes;
+    const alive = this.#heard || (this.#wasFull && taken > this.#takenBytes);
     this.#silentIntervals = alive ? 0 : this.#silentIntervals + 1;
     this.#heard = false;
     this.#takenBytes = taken;
+    this.#wasFull = pendingBytes > 0;
     if (this.#silentIntervals >= SILENT_INTERVALS_MAX) this.close("no sign of life");
   }
 
