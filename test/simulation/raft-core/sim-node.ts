@@ -27,6 +27,8 @@ const NO_HARD: HardState = {
   epoch: 0,
 };
 
+export const firstDiskOf = (id: NodeId) => `${id}-disk-0`;
+
 /** A log with its hard state: once as the driver sees it, once as the disk would survive it. */
 export class LogImage {
   hard: HardState = NO_HARD;
@@ -135,7 +137,7 @@ export class SimNode {
     readonly tickUnits: number,
     readonly clock: () => number,
   ) {
-    this.disk = `${id}-disk-0`;
+    this.disk = firstDiskOf(id);
     this.core = createRaftCore(optionsOf(this.disk, 0), rules);
     this.state = this.core.initial;
   }

@@ -10,7 +10,7 @@ import type {
 import { EventQueue } from "../../support/event-queue.js";
 import { type SeededRandom, seededRandom } from "../../support/index.js";
 import { Checker, Violation } from "./checker.js";
-import { DRIVER_STALL, SimNode, TICK } from "./sim-node.js";
+import { DRIVER_STALL, firstDiskOf, SimNode, TICK } from "./sim-node.js";
 import type { Swarm } from "./swarm.js";
 
 export const ELECTION_TICKS = 10;
@@ -47,7 +47,9 @@ export class World {
         id,
         disk,
         seed: swarm.seed * 1000 + at * 50 + life,
-        bootstrap,
+        // A founder alone has nobody to ask whether it has been here before: as operators are told,
+        // it returns from a lost disk without `bootstrap`.
+        bootstrap: bootstrap && (swarm.voters > 1 || disk === firstDiskOf(id)),
         founders,
         ticks: {
           heartbeatTicks: 2,

@@ -265,4 +265,16 @@ describe("raft core: replication", () => {
     lab.input("n3", received);
     expect(lab.node("n3").effects.map((effect) => effect.kind)).toContain("discard_snapshot");
   });
+
+  it("RA-1 RA-21 a copy that outlived the crash which took its term brings the term along", () => {
+    const lab = trio();
+    const term = inTerm(7);
+    const config = lab.node("n1").state.configs[0];
+    if (config === undefined) throw new Error("a membership is known");
+    const position = { index: at(9), term };
+    lab.input("n3", { kind: "snapshot_received", from: lab.node("n1").id, term, position, config });
+    lab.input("n3", { kind: "installed", position });
+    lab.deliver();
+    expect(lab.node("n3").state).toMatchObject({ applied: 9, hard: { term: 7 } });
+  });
 });

@@ -2,6 +2,7 @@ import type { LogIndex } from "../../../base/index.js";
 import { answerReads, applyMore, setCommit } from "./commit.js";
 import type { RaftInput } from "./effects.js";
 import { compacted, termAt } from "./log-terms.js";
+import { becomeFollower } from "./roles.js";
 import type { Waiting } from "./state.js";
 import { note, refuse, send, type Turn } from "./turn.js";
 
@@ -11,6 +12,10 @@ type Of<Kind extends RaftInput["kind"]> = Extract<RaftInput, { kind: Kind }>;
 export function onSnapshotReceived(turn: Turn, input: Of<"snapshot_received">): void {
   const { s, rules } = turn;
   const { position, config } = input;
+  // A staged copy may outlive a crash that took the term in which it was sent.
+  if (input.term > s.hard.term) {
+    becomeFollower(turn, input.term, null, `${input.from} sent a copy in a newer term`);
+  }
   if (!rules.isNews(position, s.hard.commit) || s.installing !== null || s.role !== "follower") {
     turn.effects.push({ kind: "discard_snapshot", position });
     note(turn, "snapshot_ignored", `entry ${position.index} is not ahead of the commit`);
