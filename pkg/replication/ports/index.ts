@@ -1,3 +1,15 @@
+export {
+  type AcquireRequest,
+  ARBITER_ERROR_CODES,
+  type Arbiter,
+  ArbiterError,
+  type ArbiterErrorCode,
+  type InSyncRequest,
+  type LeaseAnswer,
+  type LeaseRecord,
+  type ReleaseRequest,
+  type RenewRequest,
+} from "./arbiter.js";
 export type {
   ComparableContent,
   ContentAnswers,
