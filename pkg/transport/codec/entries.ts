@@ -34,10 +34,13 @@ const ENTRY_TERM = ascii(',"term":');
 const COMMAND = ascii(',"command":');
 const KIND = ascii(',"kind":');
 const OWN_COMMAND = "appendEntries.entries.command";
+const WAL_OWN_COMMAND = "walBatch.Command";
+const WAL_EXTRA = "walBatch.x";
 const EXTRA = ascii(',"x":');
 const POSITION = ascii('{"Position":');
 const TIMESTAMP = ascii(',"Timestamp":');
 const WAL_TERM = ascii(',"Term":');
+const WAL_KIND = ascii(',"Kind":');
 const WAL_COMMAND = ascii(',"Command":');
 
 /** @returns undefined for anything but the canonical spelling */
@@ -109,11 +112,11 @@ function scanCommand(cursor: ByteCursor): Uint8Array | null | undefined {
 }
 
 /** The command of an entry of our own kinds: null, or any JSON object. */
-function scanOwnCommand(cursor: ByteCursor): Uint8Array | null | undefined {
+function scanOwnCommand(cursor: ByteCursor, where: string): Uint8Array | null | undefined {
   if (cursor.literal(NULL)) return null;
   const start = cursor.at;
   if (!cursor.object()) return undefined;
-  return ownCommand(parseExact(cursor.bytes.subarray(start, cursor.at)), OWN_COMMAND);
+  return ownCommand(parseExact(cursor.bytes.subarray(start, cursor.at)), where);
 }
 
 function scanLogEntry(cursor: ByteCursor): LogEntry | undefined {
@@ -122,7 +125,7 @@ function scanLogEntry(cursor: ByteCursor): LogEntry | undefined {
   if (index < 0 || term < 0) return undefined;
   const kind = cursor.literal(KIND) ? cursor.plainText() : undefined;
   if (!cursor.literal(COMMAND)) return undefined;
-  const command = kind === undefined ? scanCommand(cursor) : scanOwnCommand(cursor);
+  const command = kind === undefined ? scanCommand(cursor) : scanOwnCommand(cursor, OWN_COMMAND);
   if (command === undefined || cursor.peek() !== 0x7d) return undefined;
   cursor.at += 1;
   return kind === undefined ? { index, term, command } : { index, term, kind, command };
@@ -132,17 +135,40 @@ function scanWALEntry(cursor: ByteCursor): WALEntry | undefined {
   const Position = cursor.literal(POSITION) ? cursor.count() : -1;
   const Timestamp = cursor.literal(TIMESTAMP) ? cursor.decimal() : "";
   if (Position < 0 || Timestamp === "") return undefined;
-  let Term: number | undefined;
-  if (cursor.literal(WAL_TERM)) {
-    Term = cursor.count();
-    if (Term < 0) return undefined;
-  }
-  const Command = cursor.literal(WAL_COMMAND) ? scanCommand(cursor) : undefined;
+  const Term = cursor.literal(WAL_TERM) ? cursor.count() : undefined;
+  const Kind = cursor.literal(WAL_KIND) ? (cursor.plainText() ?? "") : undefined;
+  if ((Term !== undefined && Term < 0) || Kind === "") return undefined;
+  const x = cursor.literal(EXTRA) ? scanObject(cursor, WAL_EXTRA) : undefined;
+  if (!cursor.literal(WAL_COMMAND)) return undefined;
+  const Command =
+    Kind === undefined ? scanCommand(cursor) : scanOwnCommand(cursor, WAL_OWN_COMMAND);
   if (Command === undefined || cursor.peek() !== 0x7d) return undefined;
   cursor.at += 1;
-  return Term === undefined
-    ? { Position, Timestamp, Command }
-    : { Position, Timestamp, Term, Command };
+  return walEntry({ Position, Timestamp, Command }, Term, Kind, x);
+}
+
+function walEntry(
+  entry: WALEntry,
+  Term: number | undefined,
+  Kind: string | undefined,
+  x: JsonValue | undefined,
+): WALEntry {
+  const { Position, Timestamp, Command } = entry;
+  if (Kind === undefined && x === undefined) {
+    return Term === undefined ? entry : { Position, Timestamp, Term, Command };
+  }
+  return {
+    ...entry,
+    ...(Term === undefined ? {} : { Term }),
+    ...(Kind === undefined ? {} : { Kind }),
+    ...(x === undefined ? {} : { x }),
+  };
+}
+
+function scanObject(cursor: ByteCursor, where: string): JsonValue | undefined {
+  const start = cursor.at;
+  if (!cursor.object()) return undefined;
+  return toSafeJson(parseExact(cursor.bytes.subarray(start, cursor.at)), where);
 }
 
 function toItems<T>(value: ExactValue | undefined, where: string, toItem: (v: ExactValue) => T) {
@@ -199,13 +225,19 @@ function toWALEntry(value: ExactValue, integers: Integers): WALEntry {
   const at = "walBatch";
   const given = foldKeys(value, at);
   const kind = given.has("kind") ? toText(given.get("kind"), `${at}.Kind`) : undefined;
-  return {
+  const term = given.has("term") ? toCount(given.get("term"), `${at}.Term`, integers) : undefined;
+  const extra = given.get("x");
+  const entry = {
     Position: toCount(given.get("position"), `${at}.Position`, integers),
     Timestamp: toNanoseconds(given.get("timestamp"), `${at}.Timestamp`),
-    ...(given.has("term") ? { Term: toCount(given.get("term"), `${at}.Term`, integers) } : {}),
-    ...(kind === undefined ? {} : { Kind: kind }),
     Command: toCommandBytes(given.get("command"), kind, `${at}.Command`),
   };
+  return walEntry(
+    entry,
+    term,
+    kind,
+    extra === undefined ? undefined : toSafeJson(extra, WAL_EXTRA),
+  );
 }
 
 function writeCommand(writer: ByteWriter, command: unknown, where: string): void {
@@ -288,7 +320,9 @@ export function writeWALBatch(writer: ByteWriter, payload: PeerPayload): void {
     const time = nanosecondsText(entry.Timestamp, `${at}.Timestamp`);
     const term = entry.Term === undefined ? "" : `,"Term":${countText(entry.Term, `${at}.Term`)}`;
     const kind = entry.Kind === undefined ? "" : `,"Kind":${quote(entry.Kind)}`;
-    writer.text(`{"Position":${position},"Timestamp":${time}${term}${kind},"Command":`);
+    writer.text(`{"Position":${position},"Timestamp":${time}${term}${kind}`);
+    writeExtra(writer, entry.x);
+    writer.text(',"Command":');
     writeCommand(writer, entry.Command, `${at}.Command`);
     writer.text("}");
   });

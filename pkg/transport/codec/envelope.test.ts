@@ -182,8 +182,16 @@ describe("commands as bytes", () => {
     const payload = { ...message(entries), x: { group: 0 } };
     const decoded = decodeEnvelope(bodyOf({ type: 3, payload })).payload;
     expect(decoded).toEqual(payload);
-    const wal = [{ Position: 1, Timestamp: "5", Term: 3, Kind: "noop", Command: null }];
-    expect(decodeEnvelope(bodyOf({ type: 5, payload: wal })).payload).toEqual(wal);
+    const wal = [
+      { Position: 1, Timestamp: "5", Term: 3, Kind: "noop", x: { epoch: 3 }, Command: null },
+      { Position: 2, Timestamp: "5", Term: 3, Kind: "marker", Command: json('{"id":"m"}') },
+      { Position: 3, Timestamp: "5", Term: 3, x: { of: ["}"] }, Command: command(3) },
+    ];
+    const body = bodyOf({ type: 5, payload: wal });
+    const spaced = json(`${body.toString().slice(0, -1)} }`);
+    for (const form of [body, spaced]) {
+      expect(plain(decodeEnvelope(form).payload as WALBatch)).toEqual(plain(wal));
+    }
   });
 
   it("TR-10 what cannot be encoded is refused by name, before anything is sent", () => {
@@ -192,6 +200,11 @@ describe("commands as bytes", () => {
     expect(() => encodeFrame({ type: 7, payload: { NodeID: "a" } })).toThrow(/heartbeat.Role/);
     expect(() => encodeFrame({ type: 300, payload: null })).toThrow(/0 to 255/);
   });
+
+  function plain(batch: WALBatch): unknown {
+    const text = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString();
+    return batch?.map((entry) => ({ ...entry, Command: text(entry?.Command ?? null) }));
+  }
 
   function message(entries: AppendEntries["entries"]) {
     return {

@@ -43,8 +43,8 @@ export type AppendEntriesResponse = Extra & {
   readonly conflict_term?: number;
   readonly responder_id: string;
 };
-/** `Term` and `Kind` are ours. */
-export type WALEntry = {
+/** `Term`, `Kind` and `x` are ours; `x` of the first entry speaks for the whole batch. */
+export type WALEntry = Extra & {
   readonly Position: number;
   readonly Timestamp: Nanoseconds;
   readonly Term?: number;
