@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { type SeededRandom, seededRandom } from "../../../../test/support/index.js";
 import type { RaftMessage } from "../messages.js";
 import { at, ELECTION, inTerm, Lab, name } from "./testing.js";
 
@@ -25,6 +26,37 @@ function verdict(lab: Lab, from: string, to: string, request: RaftMessage) {
   lab.message(from, to, request);
   const letter = lab.letters.find(({ body }) => body.kind === "vote_response");
   return letter?.body.kind === "vote_response" ? letter.body : undefined;
+}
+
+/** How often the most eager node asked for votes until one leads; letters take up to two ticks. */
+function roundsUntilLed(count: number, random: SeededRandom): number {
+  const ids = Array.from({ length: count }, (_, at) => `n${at + 1}`);
+  const lab = new Lab(ids);
+  for (const id of ids) {
+    lab.boot(id, [], {}, { seed: random.below(2 ** 32) });
+    lab.input(id, { kind: "tick" });
+  }
+  for (const node of lab.nodes.values()) node.state = { ...node.state, sinceLeader: ELECTION };
+  const under: { readonly at: number; readonly run: () => void }[] = [];
+  for (let now = 0; now < 100 * ELECTION; now += 1) {
+    for (const id of ids) lab.input(id, { kind: "tick" });
+    for (const due of under.filter(({ at }) => at === now)) due.run();
+    for (const { from, to, body } of lab.letters.splice(0)) {
+      under.push({ at: now + random.between(1, 2), run: () => lab.message(from, to, body) });
+    }
+    if (ids.some((id) => lab.node(id).state.role === "leader")) break;
+  }
+  expect(ids.some((id) => lab.node(id).state.role === "leader")).toBe(true);
+  const asked = ids.map((id) => {
+    const questions = lab
+      .node(id)
+      .effects.filter(
+        (effect) =>
+          effect.kind === "send" && effect.body.kind === "vote_request" && effect.body.preVote,
+      );
+    return questions.length / (count - 1);
+  });
+  return Math.max(...asked);
 }
 
 describe("raft core: elections", () => {
@@ -126,6 +158,31 @@ describe("raft core: elections", () => {
     expect(voter.state.electionElapsed).toBe(5);
     verdict(lab, "n3", "n2", ask({}));
     expect(voter.state.electionElapsed).toBe(0);
+  });
+
+  it.each([3, 5])(
+    "RA-3 of %i nodes that all lose their leader at once, one leads within 5 rounds (FC-023)",
+    (count) => {
+      const random = seededRandom(`rounds of ${count}`);
+      const rounds = Array.from({ length: 200 }, () => roundsUntilLed(count, random));
+      const late = rounds.filter((one) => one > 5).length;
+      expect(late).toBeLessThanOrEqual(rounds.length / 100);
+    },
+  );
+
+  it("RA-3 a node waits anew for another time after each attempt (FC-023)", () => {
+    const waits = (id: string) => {
+      const lab = new Lab(["n1", "n2", "n3"]);
+      const node = lab.boot(id, []);
+      const seen: number[] = [];
+      for (let attempt = 0; attempt < 20; attempt += 1) {
+        seen.push(node.state.electionTimeout);
+        lab.tick([id], node.state.electionTimeout - node.state.electionElapsed);
+      }
+      return seen;
+    };
+    expect(new Set(waits("n1")).size).toBeGreaterThan(2);
+    expect(waits("n1")).not.toEqual(waits("n2"));
   });
 
   it("RA-10 grants of an older campaign do not elect (FC-010)", () => {

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { MemberChange } from "./effects.js";
-import { decodeMembership, encodeMembership, foundingMembership } from "./membership.js";
-import { at, ELECTION, Lab, name } from "./testing.js";
+import {
+  decodeMembership,
+  encodeMembership,
+  foundingMembership,
+  type Membership,
+} from "./membership.js";
+import { at, ELECTION, inTerm, Lab, name } from "./testing.js";
 
 const IDS = ["n1", "n2", "n3"];
 
@@ -138,6 +143,68 @@ describe("raft core: membership", () => {
     lab.tick(["n2", "n3", "n1"], 4);
     expect(lab.node("n1").state.role).toBe("follower");
     expect(voters(lab)).toEqual(IDS);
+  });
+
+  it("RA-20 a node campaigns by the newest membership of its log, applied or not (FC-065)", () => {
+    const lab = new Lab([...IDS, "n4", "n5"]);
+    const all = lab.founders.map((one) => ({ ...one, disk: `${one.id}-disk` }));
+    const [old, now] = [all.slice(0, 3), all];
+    const one = (index: number, voters: typeof all, outgoing: typeof all) => ({
+      index: at(index),
+      term: inTerm(1),
+      kind: "config" as const,
+      payload: encodeMembership({ voters, outgoing, learners: [] }),
+    });
+    const log = [one(1, old, []), one(2, now, old), one(3, now, [])];
+    const node = lab.start(lab.options("n1"), log);
+    for (const id of ["n2", "n3"]) lab.start(lab.options(id), log.slice(0, 1));
+    expect(node.state).toMatchObject({ applied: 0, hard: { commit: 0 } });
+    lab.isolate("n3");
+    lab.elect("n1");
+    expect(node.state.role).toBe("precandidate");
+    lab.cut.clear();
+    lab.elect("n1");
+    expect(node.state.role).toBe("leader");
+  });
+
+  it("RA-19 a change is an entry of the log, on every member and after a restart (FC-066)", () => {
+    const lab = led();
+    change(lab, { kind: "add", id: name("n4"), address: "n4:1", voter: false });
+    const index = lab.node("n1").state.configs.at(-1)?.index as number;
+    for (const id of IDS) {
+      const payload = encodeMembership(membership(lab, id) as Membership);
+      expect(lab.node(id).entries[index - 1]).toMatchObject({ kind: "config", payload });
+      expect(membership(lab, id)).toEqual(membership(lab));
+    }
+    const before = membership(lab, "n2");
+    lab.start(lab.options("n2"), lab.node("n2").entries);
+    expect(membership(lab, "n2")).toEqual(before);
+    expect(before?.learners.map((one) => one.id)).toEqual(["n4"]);
+  });
+
+  it("RA-3 a node that does not know of its vote gives it to whoever asks (FC-031)", () => {
+    const lab = joined(false);
+    lab.cut.add("n1>n3");
+    lab.cut.add("n1>n4");
+    lab.input("n1", {
+      kind: "change_members",
+      ticket: 6,
+      change: { kind: "promote", id: name("n4") },
+    });
+    lab.deliver();
+    lab.tick(["n1"]);
+    expect(membership(lab, "n2")).toMatchObject({ learners: [], outgoing: [{}, {}, {}] });
+    expect(membership(lab, "n4")?.learners.map((one) => one.id)).toEqual(["n4"]);
+    lab.isolate("n1");
+    lab.cut.add("n4>n2");
+    lab.elect("n2");
+    expect(lab.node("n2").state.role).toBe("precandidate");
+    lab.cut.delete("n4>n2");
+    lab.elect("n2");
+    expect(lab.node("n2").state.role).toBe("leader");
+    lab.tick(["n2", "n3", "n4"], 4);
+    expect(voters(lab, "n2")).toEqual([...IDS, "n4"]);
+    expect(membership(lab, "n2")?.outgoing).toEqual([]);
   });
 
   it("RA-22 a leader that is removed hands over and is quiet (FC-029)", () => {

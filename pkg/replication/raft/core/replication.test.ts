@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RaftMessage } from "../messages.js";
+import { termAt } from "./log-terms.js";
 import { at, ELECTION, inTerm, Lab } from "./testing.js";
 
 function trio(terms: Record<string, readonly number[]> = {}): Lab {
@@ -37,6 +38,50 @@ describe("raft core: replication", () => {
       { kind: "answer", ticket: 8 },
     ]);
     lab.tick(["n1", "n2", "n3"], ELECTION / 2);
+    expect(lab.answers("n1")).toEqual([]);
+  });
+
+  it("RA-12 a write whose index another entry took is unknown, and never done (FC-012)", () => {
+    const lab = trio();
+    lab.elect("n1");
+    lab.isolate("n1");
+    lab.propose("n1", 7);
+    lab.deliver();
+    const { last } = lab.node("n1").state.log;
+    lab.elect("n2");
+    lab.propose("n2", 8);
+    lab.cut.clear();
+    lab.tick(["n1", "n2", "n3"], 6);
+    const { applied, log } = lab.node("n1").state;
+    expect(applied).toBeGreaterThan(last);
+    expect(termAt(log, last)).toBe(lab.node("n2").state.hard.term);
+    expect(lab.answers("n1")).toMatchObject([
+      { kind: "refuse", code: "COMMIT_UNKNOWN", tickets: [7] },
+    ]);
+    expect(lab.answers("n2")).toMatchObject([{ kind: "answer", ticket: 8 }]);
+  });
+
+  it("RA-12 a write counts in the term it was logged in, or is refused before it is logged (FC-013)", () => {
+    const lab = trio();
+    lab.elect("n1");
+    const node = lab.node("n1");
+    const { term } = node.state.hard;
+    lab.isolate("n1");
+    node.syncs = false;
+    lab.propose("n1", 7);
+    const { last } = node.state.log;
+    lab.tick(["n1"], ELECTION);
+    expect(lab.answers("n1")).toMatchObject([{ code: "COMMIT_UNKNOWN", tickets: [7] }]);
+    lab.propose("n1", 8);
+    expect(lab.answers("n1")).toMatchObject([{ code: "NO_LEADER", tickets: [8] }]);
+    expect(node.state.log.last).toBe(last);
+    node.syncs = true;
+    lab.sync("n1");
+    lab.cut.clear();
+    lab.elect("n1");
+    expect(node.state.role).toBe("leader");
+    expect(lab.terms("n1").slice(last - 1)).toEqual([term, node.state.hard.term]);
+    expect(node.state.hard.term).toBeGreaterThan(term);
     expect(lab.answers("n1")).toEqual([]);
   });
 

@@ -68,6 +68,7 @@ export class Lab {
     id: string,
     terms: readonly number[],
     hard: { term?: number; votedFor?: string } = {},
+    over: Partial<RaftOptions> = {},
   ): LabNode {
     const members: Member[] = this.founders.map((one) => ({ ...one, disk: `${one.id}-disk` }));
     const payload = encodeMembership({ voters: members, outgoing: [], learners: [] });
@@ -80,7 +81,7 @@ export class Lab {
         payload: new Uint8Array([term]),
       }),
     );
-    return this.start(this.options(id), [first, ...rest], hard);
+    return this.start(this.options(id, over), [first, ...rest], hard);
   }
 
   start(
