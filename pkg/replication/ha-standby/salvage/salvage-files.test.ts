@@ -34,7 +34,7 @@ async function open(count: number, pageEntries = 3) {
 }
 
 describe("salvage files", () => {
-  it("SV-1 a tail comes back entry by entry, bytes and all, also after a power cut", async () => {
+  it("LW-1 a tail comes back entry by entry, bytes and all, also after a power cut", async () => {
     const { disk, files, all, save } = await open(11);
     const id = await save();
     disk.crash({ keepPercent: 0 });
@@ -51,12 +51,12 @@ describe("salvage files", () => {
     expect([...files.entries(id)]).toEqual(all);
   });
 
-  it("SV-1 without a directory there is nothing to list", async () => {
+  it("LW-1 without a directory there is nothing to list", async () => {
     const { files } = await open(1);
     expect(files.list()).toEqual([]);
   });
 
-  it("SV-2 a file that is not what was written gives none of its entries, and is not listed", async () => {
+  it("LW-2 a file that is not what was written gives none of its entries, and is not listed", async () => {
     const { disk, files, save } = await open(6);
     const id = await save();
     const path = `${DIRECTORY}/${id}.salvage`;
@@ -68,7 +68,7 @@ describe("salvage files", () => {
     expect(files.list()).toEqual([]);
   });
 
-  it("SV-3 what was offered again is marked, what is discarded is gone", async () => {
+  it("LW-3 what was offered again is marked, what is discarded is gone", async () => {
     const { files, save } = await open(2);
     const id = await save();
     await files.markReplayed(id);
@@ -80,7 +80,7 @@ describe("salvage files", () => {
   });
 
   it.each(["../../etc/passwd", "", "1-2", "1-2-3/../4"])(
-    "SV-3 no id leads out of the folder: %j",
+    "LW-3 no id leads out of the folder: %j",
     async (id) => {
       const { files, save } = await open(2);
       await save();
