@@ -1,7 +1,8 @@
 import { type JsonValue, unreachable } from "../base/index.js";
 import { canonicalText, labelsText } from "./canonical.js";
-import type { DecodedCommand, Refusal } from "./commands.js";
+import type { DecodedCommand } from "./commands.js";
 import type { Draft } from "./draft.js";
+import type { Refusal } from "./envelope.js";
 import type { Operation, OperationResult, Precondition, Properties } from "./graph.js";
 import { STORAGE_LIMITS } from "./limits.js";
 import { edgeRecord, indexRecord, nodeRecord } from "./records.js";

@@ -1,6 +1,14 @@
-import { parseRequestId } from "../base/index.js";
 import { CommandType } from "../replication/command.js";
 import { ReplicationError } from "../replication/errors.js";
+import {
+  asText,
+  decodeEnvelope,
+  type Envelope,
+  type Fields,
+  invalid,
+  type Refusal,
+  toObject,
+} from "./envelope.js";
 import type { Operation } from "./graph.js";
 import { STORAGE_LIMITS } from "./limits.js";
 import { validateOperations } from "./validate.js";
@@ -15,11 +23,6 @@ export interface DecodedCommand {
   /** NornicDB's create and update: every named thing must be missing, or there. */
   readonly expect?: "absent" | "present" | undefined;
   readonly refusal?: Refusal | undefined;
-}
-
-export interface Refusal {
-  readonly code: ReplicationError["code"];
-  readonly message: string;
 }
 
 /**
@@ -43,20 +46,19 @@ export function encodeOperations(operations: readonly Operation[]): {
 
 /** Never throws: what cannot be understood becomes a refusal, the same on every node. */
 export function decodeCommand(payload: Uint8Array): DecodedCommand {
-  const envelope = parseObject(asText(payload));
-  if (envelope === undefined) return refused("", 0, "INVALID", "the entry is not a JSON object");
-  const stamp = typeof envelope.Timestamp === "string" ? Date.parse(envelope.Timestamp) : 0;
-  const timestampMs = Number.isNaN(stamp) ? 0 : Math.max(stamp, 0);
-  const named = envelope.RequestID ?? "";
-  if (typeof named !== "string" || (named !== "" && parseRequestId(named) === undefined)) {
-    return refused("", timestampMs, "INVALID", "RequestID must be 1-128 printable characters");
-  }
+  return readCommand(decodeEnvelope(payload));
+}
+
+/** Never throws, as `decodeCommand`. */
+export function readCommand(envelope: Envelope): DecodedCommand {
+  const { requestId, timestampMs, refusal } = envelope;
+  if (refusal !== undefined) return { requestId, timestampMs, operations: [], refusal };
   try {
-    const data = decodeBase64(envelope.Data ?? "");
-    return { requestId: named, timestampMs, ...decodeData(envelope.Type, data) };
+    return { requestId, timestampMs, ...decodeData(envelope.type, envelope.data) };
   } catch (error) {
     if (!(error instanceof ReplicationError)) throw error;
-    return refused(named, timestampMs, error.code, error.message);
+    const { code, message } = error;
+    return { requestId, timestampMs, operations: [], refusal: { code, message } };
   }
 }
 
@@ -95,8 +97,6 @@ function decodeBatch(data: Fields): Decoded {
   return { operations: checked(operations), expect: "absent" };
 }
 
-type Fields = { readonly [key: string]: unknown };
-
 function nodeOperation(node: Fields | null): Fields {
   return {
     op: "put_node",
@@ -126,53 +126,4 @@ function propertyOperation(data: Fields): Fields {
 
 function checked(operations: unknown): Operation[] {
   return validateOperations(operations);
-}
-
-function decodeBase64(text: unknown): Buffer {
-  if (typeof text !== "string") throw invalid("Data must be a base64 text");
-  if (text.length > Math.ceil(STORAGE_LIMITS.commandBytesMax / 3) * 4) {
-    throw new ReplicationError("TOO_LARGE", "Data is larger than a command may be");
-  }
-  const data = Buffer.from(text, "base64");
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  if (text.length % 4 !== 0 || data.length !== (text.length / 4) * 3 - padding) {
-    throw invalid("Data must be padded base64");
-  }
-  return data;
-}
-
-function toObject(data: Buffer): Fields {
-  const object = parseObject(asText(data));
-  if (object === undefined) throw invalid("the command's data is not a JSON object");
-  return object;
-}
-
-function parseObject(text: string): Fields | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as Fields) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function asText(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return buffer.toString("utf8");
-}
-
-function invalid(message: string): ReplicationError {
-  return new ReplicationError("INVALID", message);
-}
-
-function refused(
-  requestId: string,
-  timestampMs: number,
-  code: Refusal["code"],
-  message: string,
-): DecodedCommand {
-  return { requestId, timestampMs, operations: [], refusal: { code, message } };
 }

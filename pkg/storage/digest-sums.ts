@@ -17,17 +17,17 @@ export class DigestSums {
   readonly #sums = new Float64Array(STORAGE_LIMITS.digestShards);
 
   changeNode(id: string, before: NodeRecord | undefined, after: NodeRecord | undefined): void {
-    this.#change(`n:${id}`, before?.hash ?? 0, after?.hash ?? 0);
+    this.change(`n:${id}`, before?.hash ?? 0, after?.hash ?? 0);
   }
 
   changeEdge(id: string, before: EdgeRecord | undefined, after: EdgeRecord | undefined): void {
-    this.#change(`e:${id}`, before?.hash ?? 0, after?.hash ?? 0);
+    this.change(`e:${id}`, before?.hash ?? 0, after?.hash ?? 0);
   }
 
   changeIndex(before: IndexRecord | undefined, after: IndexRecord | undefined): void {
     const index = after ?? before;
     if (index === undefined) return;
-    this.#change(`i:${indexId(index)}`, before?.hash ?? 0, after?.hash ?? 0);
+    this.change(`i:${indexId(index)}`, before?.hash ?? 0, after?.hash ?? 0);
   }
 
   /** As bytes to keep beside the state. */
@@ -51,7 +51,8 @@ export class DigestSums {
     return [...this.#sums];
   }
 
-  #change(key: string, before: number, after: number): void {
+  /** @param key - the id behind a prefix for its kind; 0: the thing is not there */
+  change(key: string, before: number, after: number): void {
     const shard = shardOf(key);
     const sum = (this.#sums[shard] as number) - before + after;
     this.#sums[shard] = ((sum % MODULUS) + MODULUS) % MODULUS;

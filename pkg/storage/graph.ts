@@ -89,10 +89,10 @@ export type Effect =
       readonly property: string;
     };
 
-export interface Change {
+export interface Change<E = Effect> {
   readonly index: LogIndex;
   readonly requestId: string;
-  readonly effects: readonly Effect[];
+  readonly effects: readonly E[];
 }
 
 export interface NodeQuery {

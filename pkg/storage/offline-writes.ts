@@ -49,7 +49,7 @@ function command(operation: Operation, expect?: DecodedCommand["expect"]): Decod
 /** @throws ReplicationError when the command was refused */
 export function toOperationResult(outcome: Outcome): OperationResult {
   if (!outcome.ok) throw new ReplicationError(outcome.code, outcome.message);
-  return outcome.value[0] as OperationResult;
+  return (outcome.value as unknown as readonly OperationResult[])[0] as OperationResult;
 }
 
 export function ownedByLog(): ReplicationError {

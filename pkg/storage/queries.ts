@@ -2,7 +2,7 @@ import { type LogIndex, type Position, toLogIndex } from "../base/index.js";
 import { ReplicationError } from "../replication/errors.js";
 import { StateMachineError } from "../replication/ports/index.js";
 import { canonicalText } from "./canonical.js";
-import type { Change, EdgeQuery, NodeQuery, Page } from "./graph.js";
+import type { Change, EdgeQuery, Effect, NodeQuery, Page } from "./graph.js";
 import { STORAGE_LIMITS } from "./limits.js";
 import type { EdgeRecord, NodeRecord } from "./records.js";
 import type { AppliedRow } from "./state-engine.js";
@@ -101,14 +101,18 @@ export function checkKept(after: LogIndex, floor: number): void {
 }
 
 /** @param rows - rows with changes above `after`, oldest first */
-export function toChanges(rows: Iterable<AppliedRow>, after: number, limit: number): Change[] {
-  const changes: Change[] = [];
+export function toChanges<E = Effect>(
+  rows: Iterable<AppliedRow>,
+  after: number,
+  limit: number,
+): Change<E>[] {
+  const changes: Change<E>[] = [];
   for (const row of rows) {
     const requests: (number | string)[] = JSON.parse(row.requests);
-    const effects: Change["effects"][] = JSON.parse(row.effects);
+    const effects: (readonly E[])[] = JSON.parse(row.effects);
     for (let i = 0; i < effects.length; i += 1) {
       const index = requests[i * 3] as number;
-      const list = effects[i] as Change["effects"];
+      const list = effects[i] as readonly E[];
       if (index <= after || list.length === 0) continue;
       changes.push({
         index: toLogIndex(index),

@@ -7,13 +7,8 @@ import {
   toTerm,
 } from "../base/index.js";
 import type { ApplyResult, Entry } from "../replication/ports/index.js";
-import { applyOperations } from "./apply-operations.js";
-import { type DecodedCommand, decodeCommand, type Refusal } from "./commands.js";
 import { DigestSums } from "./digest-sums.js";
-import { Draft, type GraphView } from "./draft.js";
-import { effectsText } from "./effects.js";
-import type { GraphCounts, OperationResult } from "./graph.js";
-import type { EdgeRecord, IndexRecord, NodeRecord } from "./records.js";
+import { decodeEnvelope, type Envelope, type Refusal } from "./envelope.js";
 import { RequestMemory } from "./request-memory.js";
 
 /** What a run of entries left behind: ids, results and effects, for retries and the change stream. */
@@ -28,10 +23,13 @@ export interface AppliedRow {
   readonly effects: string;
 }
 
-/** What stands beside the graph and changes together with it. */
+/** How many things of which kind there are. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** What stands beside the content and changes together with it. */
 export interface EngineState {
   readonly position: Position;
-  readonly counts: GraphCounts;
+  readonly counts: Counts;
   readonly horizonMs: number;
   readonly digest: Uint8Array;
   /** Changes at or below it are not there, whatever the window says. */
@@ -39,35 +37,56 @@ export interface EngineState {
 }
 
 export type Outcome =
-  | { readonly ok: true; readonly value: readonly OperationResult[] }
+  | { readonly ok: true; readonly value: JsonValue }
   | ({ readonly ok: false } & Refusal);
 
-/** Where the engine keeps the graph. `change…` is called once for each thing a command changed. */
-export interface StateStore extends GraphView {
-  changeNode(id: string, before: NodeRecord | undefined, after: NodeRecord | undefined): void;
-  changeEdge(id: string, before: EdgeRecord | undefined, after: EdgeRecord | undefined): void;
-  changeIndex(before: IndexRecord | undefined, after: IndexRecord | undefined): void;
+/** What a command would do. Nothing of it has happened, and dropping it leaves nothing behind. */
+export interface Prepared {
+  readonly outcome: Outcome;
+  /** JSON list of what it changes, for the change stream; `[]` for a refusal. */
+  readonly effects: string;
+  /** Changes the store and the counts, and tells the digest of every change. */
+  commit(digest: DigestSums): void;
+}
+
+/**
+ * What a state machine has of its own: how a command changes what is stored. It reads nothing but
+ * the command and the store: no clock, no randomness, no environment.
+ */
+export interface StateRules {
+  counts: Counts;
+  /** @param index - the command's, which is the version of what it writes */
+  prepare(envelope: Envelope, index: number): Prepared;
+}
+
+/** Where the engine keeps ids, results and effects, beside what the rules store. */
+export interface AppliedRows {
   appendApplied(row: AppliedRow): void;
   /** The row that covers the index. */
   appliedRow(index: number): AppliedRow | undefined;
 }
 
+/** What came of a command that does nothing. */
+export function refusedCommand(refusal: Refusal): Prepared {
+  return { outcome: { ok: false, ...refusal }, effects: "[]", commit: () => {} };
+}
+
 /** Text of one applied row before it is written out in the middle of a batch. */
 const ROW_CHARS_MAX = 4 * 1024 * 1024;
 
-/** The state machine's rules, the same over every store. */
-export class StateEngine {
-  readonly #store: StateStore;
+/** What all state machines have in common: order, request ids, results, effects and the digest. */
+export class StateEngine<Rules extends StateRules = StateRules> {
+  readonly #rules: Rules;
+  readonly #rows: AppliedRows;
   readonly #requests: RequestMemory;
   readonly #digest = new DigestSums();
   #position: Position = NO_POSITION;
-  #nodes = 0;
-  #edges = 0;
   #changesFrom = 0;
   #pending = new RowBuilder();
 
-  constructor(store: StateStore, rememberedRequestsMax: number) {
-    this.#store = store;
+  constructor(rules: Rules, rows: AppliedRows, rememberedRequestsMax: number) {
+    this.#rules = rules;
+    this.#rows = rows;
     this.#requests = new RequestMemory(rememberedRequestsMax);
   }
 
@@ -75,8 +94,8 @@ export class StateEngine {
     return this.#position;
   }
 
-  get counts(): GraphCounts {
-    return { nodes: this.#nodes, edges: this.#edges };
+  get counts(): Counts {
+    return this.#rules.counts;
   }
 
   shards(): readonly number[] {
@@ -96,8 +115,7 @@ export class StateEngine {
   load(state: EngineState | undefined, rows: Iterable<AppliedRow>): void {
     this.#pending = new RowBuilder();
     this.#position = state?.position ?? NO_POSITION;
-    this.#nodes = state?.counts.nodes ?? 0;
-    this.#edges = state?.counts.edges ?? 0;
+    this.#rules.counts = state?.counts ?? {};
     this.#changesFrom = state?.changesFrom ?? 0;
     if (state === undefined) this.#digest.clear();
     else this.#digest.load(state.digest);
@@ -117,11 +135,10 @@ export class StateEngine {
   }
 
   /** Writes without a log, at the version of the position. */
-  write(command: DecodedCommand): Outcome {
-    const draft = new Draft(this.#store);
-    const outcome = toOutcome(applyOperations(draft, command, this.#position.index));
-    if (outcome.ok) this.#commit(draft);
-    return outcome;
+  write(prepare: (rules: Rules, version: number) => Prepared): Outcome {
+    const prepared = prepare(this.#rules, this.#position.index);
+    if (prepared.outcome.ok) prepared.commit(this.#digest);
+    return prepared.outcome;
   }
 
   setPosition(position: Position): void {
@@ -130,68 +147,41 @@ export class StateEngine {
   }
 
   /** Sums and counts as the content itself says. */
-  recount(shards: readonly number[], counts: GraphCounts): void {
+  recount(shards: readonly number[], counts: Counts): void {
     this.#digest.setShards(shards);
-    this.#nodes = counts.nodes;
-    this.#edges = counts.edges;
+    this.#rules.counts = counts;
   }
 
   #applyCommand(entry: Entry): ApplyResult {
     const { index } = entry;
-    const command = decodeCommand(entry.payload);
-    const { requestId, timestampMs } = command;
+    const envelope = decodeEnvelope(entry.payload);
+    const { requestId, timestampMs } = envelope;
     if (requestId !== "") {
       const known = this.#requests.find(requestId, index);
       if (known !== undefined) {
         this.#requests.advance(index, 0);
-        return { index, replayed: true, ...toResult(this.#recall(known)) };
+        return { index, replayed: true, ...this.#recall(known) };
       }
       if (this.#requests.isExpired(requestId, timestampMs)) {
         this.#requests.advance(index, 0);
         return { index, replayed: false, ok: false, ...EXPIRED };
       }
     }
-    const draft = new Draft(this.#store);
-    const applied = command.refusal ?? applyOperations(draft, command, index);
-    const outcome = toOutcome(applied);
-    this.#pending.add(
-      index,
-      timestampMs,
-      requestId,
-      outcome,
-      outcome.ok ? effectsText(draft) : "[]",
-    );
-    if (outcome.ok) this.#commit(draft);
+    const { refusal } = envelope;
+    const prepared =
+      refusal === undefined ? this.#rules.prepare(envelope, index) : refusedCommand(refusal);
+    const { outcome, effects } = prepared;
+    this.#pending.add(index, timestampMs, requestId, outcome, effects);
+    if (outcome.ok) prepared.commit(this.#digest);
     if (this.#pending.chars > ROW_CHARS_MAX) this.#flushRow();
     this.#requests.advance(index, timestampMs);
     if (requestId !== "") this.#requests.remember(requestId, index);
-    return { index, replayed: false, ...toResult(outcome) };
-  }
-
-  #commit(draft: Draft): void {
-    const store = this.#store;
-    for (const [id, { before, after }] of draft.edges) {
-      if (before === after) continue;
-      this.#edges += count(after) - count(before);
-      this.#digest.changeEdge(id, before, after);
-      store.changeEdge(id, before, after);
-    }
-    for (const [id, { before, after }] of draft.nodes) {
-      if (before === after) continue;
-      this.#nodes += count(after) - count(before);
-      this.#digest.changeNode(id, before, after);
-      store.changeNode(id, before, after);
-    }
-    for (const { before, after } of draft.indexes.values()) {
-      if (before === after) continue;
-      this.#digest.changeIndex(before, after);
-      store.changeIndex(before, after);
-    }
+    return { index, replayed: false, ...outcome };
   }
 
   #recall(index: number): Outcome {
     if (this.#pending.firstIndex <= index) this.#flushRow();
-    const row = this.#store.appliedRow(index);
+    const row = this.#rows.appliedRow(index);
     invariant(row !== undefined, "a remembered request has its row");
     const requests: (number | string)[] = JSON.parse(row.requests);
     let at = 0;
@@ -203,7 +193,7 @@ export class StateEngine {
 
   #flushRow(): void {
     const row = this.#pending.take();
-    if (row !== undefined) this.#store.appendApplied(row);
+    if (row !== undefined) this.#rows.appendApplied(row);
   }
 }
 
@@ -260,20 +250,6 @@ function* requestsOf(rows: Iterable<AppliedRow>) {
       };
     }
   }
-}
-
-function toOutcome(applied: readonly OperationResult[] | Refusal): Outcome {
-  return "code" in applied ? { ok: false, ...applied } : { ok: true, value: applied };
-}
-
-function toResult(outcome: Outcome) {
-  return outcome.ok
-    ? { ok: true as const, value: outcome.value as unknown as JsonValue }
-    : { ok: false as const, code: outcome.code, message: outcome.message };
-}
-
-function count(record: unknown): number {
-  return record === undefined ? 0 : 1;
 }
 
 /** A position from stored numbers. */

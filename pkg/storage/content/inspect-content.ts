@@ -10,19 +10,23 @@ import type {
 import { compareUtf8, contentHash } from "../canonical.js";
 import { STORAGE_LIMITS } from "../limits.js";
 import type { AppliedRow } from "../state-engine.js";
-import {
-  bucketOfPlace,
-  hashOf,
-  keyOf,
-  parseKey,
-  placeOf,
-  shardOfPlace,
-  type Thing,
-  toValue,
-} from "./thing.js";
+import { bucketOfPlace, placeOf, shardOfPlace } from "./place.js";
+
+/** What the things of one kind of state have in common. */
+export interface ContentShape<Thing> {
+  /** Its kind, a colon and its id. */
+  keyOf(thing: Thing): string;
+  /** From the stored bytes: a hash that is stored with it is not looked at. */
+  hashOf(thing: Thing): number;
+  /** Index of the last write to it. */
+  versionOf(thing: Thing): number;
+  /** As JSON for another replica. */
+  toValue(thing: Thing): JsonValue;
+}
 
 /** A store to be looked through, in slices: nothing is held open between two of them. */
-export interface ContentSource {
+export interface ContentSource<Thing> {
+  readonly shape: ContentShape<Thing>;
   /** Everything, each once, in any order. */
   things(): Iterable<readonly Thing[]>;
   /** The keys of everything, each once, in any order. */
@@ -40,8 +44,8 @@ const MODULUS = 2 ** 48;
 const LOOK_UPS_MAX = 256;
 
 /** Answers a question about the content. */
-export async function inspectContent(
-  source: ContentSource,
+export async function inspectContent<Thing>(
+  source: ContentSource<Thing>,
   query: ContentQuery,
   pause: Pause,
 ): Promise<ContentAnswers[keyof ContentAnswers]> {
@@ -57,7 +61,7 @@ export async function inspectContent(
     case "records":
       return query.keys.map((key) => {
         const thing = source.thing(key);
-        return { key, value: thing === undefined ? null : toValue(thing) };
+        return { key, value: thing === undefined ? null : source.shape.toValue(thing) };
       });
     case "commands":
       return query.indexes.map((index) => commandAt(source, index));
@@ -82,8 +86,9 @@ export class ContentTotals {
   }
 }
 
-async function sums(source: ContentSource, pause: Pause): Promise<ContentSums> {
+async function sums<Thing>(source: ContentSource<Thing>, pause: Pause): Promise<ContentSums> {
   const totals = new ContentTotals();
+  const { keyOf, hashOf } = source.shape;
   for (const slice of source.things()) {
     for (const thing of slice) totals.add(keyOf(thing), hashOf(thing));
     await pause();
@@ -91,7 +96,12 @@ async function sums(source: ContentSource, pause: Pause): Promise<ContentSums> {
   return totals.result();
 }
 
-async function buckets(source: ContentSource, shards: readonly number[], pause: Pause) {
+async function buckets<Thing>(
+  source: ContentSource<Thing>,
+  shards: readonly number[],
+  pause: Pause,
+) {
+  const { keyOf, hashOf } = source.shape;
   const bySums = new Map(shards.map((shard) => [shard, new Array<number>(SHARDS).fill(0)]));
   for (const slice of source.things()) {
     for (const thing of slice) {
@@ -106,18 +116,19 @@ async function buckets(source: ContentSource, shards: readonly number[], pause: 
   return shards.map((shard) => bySums.get(shard) as number[]);
 }
 
-async function keys(
-  source: ContentSource,
+async function keys<Thing>(
+  source: ContentSource<Thing>,
   { places, keysMax }: ContentQuery & { readonly kind: "keys" },
   pause: Pause,
 ): Promise<readonly ContentKey[] | null> {
   const wanted = new Set(places);
+  const { keyOf, hashOf, versionOf } = source.shape;
   const found: ContentKey[] = [];
   for (const slice of source.things()) {
     for (const thing of slice) {
       const key = keyOf(thing);
       if (!wanted.has(placeOf(key))) continue;
-      found.push({ key, hash: hashOf(thing), version: thing.row.version });
+      found.push({ key, hash: hashOf(thing), version: versionOf(thing) });
     }
     if (found.length > keysMax) return null;
     await pause();
@@ -135,8 +146,8 @@ function spread(seed: number): number {
   return Math.imul(seed ^ (seed >>> 15), 0x9e3779b1) >>> 0;
 }
 
-async function sample(
-  source: ContentSource,
+async function sample<Thing>(
+  source: ContentSource<Thing>,
   { shards, keysMax, seed }: ContentQuery & { readonly kind: "sample" },
   pause: Pause,
 ): Promise<readonly ShardSample[]> {
@@ -157,7 +168,7 @@ async function sample(
   let lookUps = 0;
   for (const [shard, { count, first }] of chosen) {
     const things = firstOf(first, keysMax).map(({ key }) => source.thing(key));
-    samples.push(toSample(shard, count, things));
+    samples.push(toSample(source.shape, shard, count, things));
     lookUps += things.length;
     if (lookUps < LOOK_UPS_MAX) continue;
     lookUps = 0;
@@ -172,16 +183,25 @@ function firstOf(ranked: readonly Ranked[], keysMax: number): Ranked[] {
 }
 
 /** A key without its thing is damage too: it is left out, and so counts as missing. */
-function toSample(shard: number, count: number, things: readonly (Thing | undefined)[]) {
-  const found = things.filter((thing) => thing !== undefined);
+function toSample<Thing>(
+  { keyOf, hashOf }: ContentShape<Thing>,
+  shard: number,
+  count: number,
+  things: readonly (Thing | undefined)[],
+) {
+  const found = things.filter((thing): thing is Thing & {} => thing !== undefined);
   const keys = found.map(keyOf);
   return {
     shard,
     count,
     keys: keys.map(contentHash),
-    prefixHashes: keys.map((key) => prefixHash(parseKey(key).id)),
+    prefixHashes: keys.map((key) => prefixHash(idOf(key))),
     checksums: found.map(hashOf),
   };
+}
+
+function idOf(key: string): string {
+  return key.slice(key.indexOf(":") + 1);
 }
 
 const PREFIX_BYTES = 8;
@@ -191,7 +211,7 @@ export function prefixHash(id: string): number {
   return crc32(Buffer.from(id, "utf8").subarray(0, PREFIX_BYTES));
 }
 
-function commandAt(source: ContentSource, index: number): string | null {
+function commandAt(source: ContentSource<unknown>, index: number): string | null {
   const row = source.appliedRow(index);
   if (row === undefined || row.firstIndex > index || row.lastIndex < index) return null;
   const requests = JSON.parse(row.requests) as readonly JsonValue[];

@@ -1,6 +1,4 @@
-import { crc32 } from "node:zlib";
 import type { JsonValue } from "../../base/index.js";
-import { STORAGE_LIMITS } from "../limits.js";
 import {
   type EdgeRecord,
   edgeHash,
@@ -13,6 +11,7 @@ import {
   nodeHash,
   nodeRecord,
 } from "../records.js";
+import type { ContentShape } from "./inspect-content.js";
 
 /** Whatever the digest covers, as it is stored. */
 export type Thing =
@@ -29,19 +28,6 @@ export function keyOf(thing: Thing): string {
 export function hashOf(thing: Thing): number {
   if (thing.kind === "n") return nodeHash(thing.row);
   return thing.kind === "e" ? edgeHash(thing.row) : indexHash(thing.row);
-}
-
-/** Where a key belongs: its low ten bits are the shard, the next ten the bucket. */
-export function placeOf(key: string): number {
-  return crc32(key) % (STORAGE_LIMITS.digestShards * STORAGE_LIMITS.digestShards);
-}
-
-export function shardOfPlace(place: number): number {
-  return place % STORAGE_LIMITS.digestShards;
-}
-
-export function bucketOfPlace(place: number): number {
-  return Math.floor(place / STORAGE_LIMITS.digestShards);
 }
 
 export interface ParsedKey {
@@ -93,3 +79,11 @@ function toThing(v: { readonly [name: string]: JsonValue }): Thing | undefined {
   }
   return undefined;
 }
+
+/** The graph's things, to be looked through. */
+export const graphShape: ContentShape<Thing> = {
+  keyOf,
+  hashOf,
+  versionOf: (thing) => thing.row.version,
+  toValue,
+};

@@ -1,12 +1,13 @@
 import type { ContentRecord, ContentSums } from "../../replication/ports/index.js";
 import { type ContentSource, ContentTotals } from "../content/inspect-content.js";
-import { fromValue, hashOf, keyOf, parseKey, type Thing } from "../content/thing.js";
+import { fromValue, graphShape, hashOf, keyOf, parseKey, type Thing } from "../content/thing.js";
 import type { GraphCounts } from "../graph.js";
 import type { AppliedRow } from "../state-engine.js";
 import type { MemoryStore } from "./memory-store.js";
 
 /** What a store held when this was made. */
-export class MemoryContent implements ContentSource {
+export class MemoryContent implements ContentSource<Thing> {
+  readonly shape = graphShape;
   readonly #things: ReadonlyMap<string, Thing>;
   readonly #rows: readonly AppliedRow[];
 

@@ -13,6 +13,7 @@ import type { DecodedCommand } from "../commands.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { sumContent } from "../digest-sums.js";
 import type { EdgeQuery, NodeQuery } from "../graph.js";
+import { GraphRules } from "../graph-rules.js";
 import { STORAGE_LIMITS } from "../limits.js";
 import { OfflineWrites, ownedByLog, toOperationResult } from "../offline-writes.js";
 import {
@@ -48,7 +49,8 @@ const CHUNK_BYTES = 256 * 1024;
 export class MemoryStorage extends OfflineWrites implements Storage {
   readonly #window: number;
   #store = new MemoryStore();
-  #engine: StateEngine;
+  #rules: GraphRules;
+  #engine: StateEngine<GraphRules>;
   #owned = false;
   #closed = false;
   #fixed: MemoryContent | undefined;
@@ -68,7 +70,7 @@ export class MemoryStorage extends OfflineWrites implements Storage {
     },
     repair: (records) => {
       const { content, counts } = repairMemory(this.#store, records);
-      this.#engine.recount(content.sums, counts);
+      this.#engine.recount(content.sums, { ...counts });
       return this.#engine.position;
     },
   };
@@ -76,7 +78,8 @@ export class MemoryStorage extends OfflineWrites implements Storage {
   constructor(window: number) {
     super();
     this.#window = window;
-    this.#engine = new StateEngine(this.#store, window);
+    this.#rules = new GraphRules(this.#store);
+    this.#engine = new StateEngine(this.#rules, this.#store, window);
   }
 
   applyBatch(entries: readonly Entry[]): readonly ApplyResult[] {
@@ -140,10 +143,12 @@ export class MemoryStorage extends OfflineWrites implements Storage {
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks) parts.push(chunk);
     const { store, state } = decodeSnapshot(Buffer.concat(parts));
-    const engine = new StateEngine(store, this.#window);
+    const rules = new GraphRules(store);
+    const engine = new StateEngine(rules, store, this.#window);
     engine.load(state, store.rows);
     this.#fixed = undefined;
     this.#store = store;
+    this.#rules = rules;
     this.#engine = engine;
     return engine.position;
   }
@@ -186,7 +191,7 @@ export class MemoryStorage extends OfflineWrites implements Storage {
 
   async counts(atLeast: Position) {
     this.#assertReadable(atLeast);
-    return this.#engine.counts;
+    return this.#rules.counts;
   }
 
   async indexes(atLeast: Position) {
@@ -215,7 +220,9 @@ export class MemoryStorage extends OfflineWrites implements Storage {
   protected writeOffline(command: DecodedCommand) {
     this.#assertOpen();
     if (this.#owned) throw ownedByLog();
-    return toOperationResult(this.#engine.write(command));
+    return toOperationResult(
+      this.#engine.write((rules, version) => rules.prepareCommand(command, version)),
+    );
   }
 
   #assertReadable(atLeast: Position): void {

@@ -1,9 +1,10 @@
 import { compareUtf8 } from "../canonical.js";
+import type { GraphStore } from "../graph-rules.js";
 import { type EdgeRecord, type IndexRecord, indexId, type NodeRecord } from "../records.js";
-import type { AppliedRow, StateStore } from "../state-engine.js";
+import type { AppliedRow, AppliedRows } from "../state-engine.js";
 
 /** Everything in maps; what is not deterministic about their order is sorted on the way out. */
-export class MemoryStore implements StateStore {
+export class MemoryStore implements GraphStore, AppliedRows {
   readonly nodes = new Map<string, NodeRecord>();
   readonly edges = new Map<string, EdgeRecord>();
   readonly indexes = new Map<string, IndexRecord>();

@@ -4,19 +4,21 @@ import {
   type ContentQuery,
   StateMachineError,
 } from "../../replication/ports/index.js";
-import { inspectContent } from "../content/inspect-content.js";
+import type { StateRules } from "../state-engine.js";
 import { type Connection, openConnection } from "./connection.js";
+import type { SqliteModel } from "./model.js";
 import { readState } from "./schema.js";
-import { SqliteContent } from "./sqlite-content.js";
 
 /** A connection of its own that goes on seeing what was committed when it was told to look. */
 export class ContentView {
+  readonly #model: SqliteModel<StateRules>;
   readonly #path: string;
   readonly #soon: ((run: () => void) => void) | undefined;
   #connection: Connection | undefined;
 
   /** @param soon - lets others run between two slices; without it a question is answered in one go */
-  constructor(path: string, soon?: (run: () => void) => void) {
+  constructor(model: SqliteModel<StateRules>, path: string, soon?: (run: () => void) => void) {
+    this.#model = model;
     this.#path = path;
     this.#soon = soon;
   }
@@ -45,7 +47,7 @@ export class ContentView {
       await new Promise<void>((resolve) => this.#soon?.(resolve));
       if (this.#opened() !== connection) throw gone();
     };
-    const answer = await inspectContent(new SqliteContent(connection), query, pause);
+    const answer = await this.#model.inspect(connection, query, pause);
     return answer as ContentAnswers[Kind];
   }
 

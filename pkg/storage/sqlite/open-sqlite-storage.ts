@@ -1,12 +1,9 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { StateMachineError } from "../../replication/ports/index.js";
 import { type FileLock, silentLogger } from "../../runtime/index.js";
-import { nodeFileSystem } from "../../runtime/node/index.js";
 import { STORAGE_LIMITS } from "../limits.js";
 import type { WriterPortSource } from "../threads/state-machine-port.js";
+import { graphModel } from "./graph-model.js";
+import { openFile } from "./open-file.js";
 import { SingleThreadStorage } from "./single-storage.js";
-import { removeLeftovers } from "./snapshot-file.js";
 import type { SqliteStorage, SqliteStorageOptions } from "./sqlite-storage.js";
 import { WorkerStorage } from "./worker-storage.js";
 
@@ -20,15 +17,7 @@ export async function openSqliteStorage(
 ): Promise<SqliteStorage & WriterPortSource>;
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage>;
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage> {
-  mkdirSync(dirname(options.path), { recursive: true });
-  const lock = takeLock(options.path);
-  try {
-    removeLeftovers(options.path);
-    return await openLocked(options, lock);
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
+  return openFile(options.path, (lock) => openLocked(options, lock));
 }
 
 async function openLocked(options: SqliteStorageOptions, lock: FileLock): Promise<SqliteStorage> {
@@ -36,6 +25,7 @@ async function openLocked(options: SqliteStorageOptions, lock: FileLock): Promis
   const settings = {
     path: options.path,
     identity: {
+      model: graphModel.name,
       clusterId: options.clusterId,
       rememberedRequestsMax: options.rememberedRequestsMax ?? STORAGE_LIMITS.rememberedRequestsMax,
     },
@@ -49,17 +39,4 @@ async function openLocked(options: SqliteStorageOptions, lock: FileLock): Promis
     { ...settings, timers: options.timers, logger, requestCheckpoint: undefined },
     lock,
   );
-}
-
-function takeLock(path: string): FileLock {
-  try {
-    return nodeFileSystem().lock(`${path}.lock`);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StateMachineError(
-      "STORAGE_FAILED",
-      `${path} is in use or cannot be locked: ${reason}`,
-      { cause },
-    );
-  }
 }

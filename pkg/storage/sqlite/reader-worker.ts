@@ -6,6 +6,7 @@ import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { serveCalls } from "../threads/thread-calls.js";
 import { type Connection, openConnection } from "./connection.js";
 import { ContentView } from "./content-view.js";
+import { graphModel } from "./graph-model.js";
 import { readState } from "./schema.js";
 import { copyDatabase } from "./snapshot-file.js";
 import { toStateMachineError } from "./sqlite-error.js";
@@ -16,7 +17,7 @@ import type { ReaderWorkerData } from "./worker-messages.js";
 const { settings, ports } = workerData as ReaderWorkerData;
 
 let connection: Connection | undefined;
-const view = new ContentView(settings.path, (run) => systemTimers.soon(run));
+const view = new ContentView(graphModel, settings.path, (run) => systemTimers.soon(run));
 
 function opened(): Connection {
   // Checkpoints write, so that this connection may; nothing else here does.

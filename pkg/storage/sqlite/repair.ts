@@ -1,21 +1,12 @@
-import type { ContentRecord, ContentSums } from "../../replication/ports/index.js";
+import type { ContentRecord } from "../../replication/ports/index.js";
 import { ContentTotals } from "../content/inspect-content.js";
 import { fromValue, hashOf, keyOf, parseKey, type Thing } from "../content/thing.js";
-import type { GraphCounts } from "../graph.js";
 import type { Connection } from "./connection.js";
+import type { Repaired } from "./model.js";
 import { SqliteContent } from "./sqlite-content.js";
 import type { SqliteStore } from "./sqlite-store.js";
 
-export interface Repaired {
-  readonly content: ContentSums;
-  readonly counts: GraphCounts;
-}
-
-/**
- * Puts the records in their places and makes every stored hash that of its row. Call inside the
- * transaction that also keeps the sums.
- * @throws Error for a record that is none
- */
+/** See `ModelStore.repair`. */
 export function repairStore(
   connection: Connection,
   store: SqliteStore,

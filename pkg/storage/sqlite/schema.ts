@@ -2,32 +2,12 @@ import { StateMachineError } from "../../replication/ports/index.js";
 import { type EngineState, toPosition } from "../state-engine.js";
 import type { Connection } from "./connection.js";
 
-/** Grows with every change of the tables below; see `pkg/storage/SPEC.md`. */
+/** Grows with every change of the tables; see `pkg/storage/SPEC.md`. */
 export const FORMAT_VERSION = 1;
 
-const TABLES = `
+/** In every file, whatever else it holds. */
+const COMMON_TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE nodes (
-  id TEXT UNIQUE NOT NULL, labels TEXT NOT NULL, properties TEXT NOT NULL,
-  version INTEGER NOT NULL, hash INTEGER NOT NULL
-);
-CREATE TABLE node_labels (
-  label TEXT NOT NULL, node_id TEXT NOT NULL, PRIMARY KEY (label, node_id)
-) WITHOUT ROWID;
-CREATE TABLE edges (
-  id TEXT UNIQUE NOT NULL, from_id TEXT NOT NULL, to_id TEXT NOT NULL, type TEXT NOT NULL,
-  properties TEXT NOT NULL, version INTEGER NOT NULL, hash INTEGER NOT NULL
-);
-CREATE INDEX edges_by_from ON edges (from_id, id);
-CREATE INDEX edges_by_to ON edges (to_id, id);
-CREATE TABLE indexes (
-  id INTEGER PRIMARY KEY, label TEXT NOT NULL, property TEXT NOT NULL,
-  version INTEGER NOT NULL, hash INTEGER NOT NULL, UNIQUE (label, property)
-);
-CREATE TABLE index_entries (
-  index_id INTEGER NOT NULL, value_key TEXT NOT NULL, node_id TEXT NOT NULL,
-  PRIMARY KEY (index_id, value_key, node_id)
-) WITHOUT ROWID;
 CREATE TABLE applied (
   last_index INTEGER PRIMARY KEY, first_index INTEGER NOT NULL,
   requests TEXT NOT NULL, results TEXT NOT NULL, effects TEXT NOT NULL
@@ -36,22 +16,30 @@ CREATE TABLE applied (
 
 /** What a file was made for; it cannot change afterwards. */
 export interface StoreIdentity {
+  /** Of which state machine it is. */
+  readonly model: string;
   readonly clusterId: string | undefined;
   readonly rememberedRequestsMax: number;
 }
 
 /**
- * Makes the tables in an empty file, or checks that an old one is ours.
+ * Makes the tables in an empty file, those of the state machine too, or checks that an old one is ours.
  * @throws StateMachineError `STORAGE_FAILED` naming both sides of the difference
  */
-export function prepareSchema(connection: Connection, identity: StoreIdentity): void {
+export function prepareSchema(
+  connection: Connection,
+  identity: StoreIdentity,
+  modelTables: string,
+): void {
   const tables = connection
     .prepare("SELECT count(*) FROM sqlite_schema WHERE type = 'table'")
     .pluck()
     .get();
   if (tables === 0) {
     connection.transaction(() => {
-      connection.exec(TABLES);
+      connection.exec(COMMON_TABLES);
+      connection.exec(modelTables);
+      writeMeta(connection, "model", identity.model);
       writeMeta(connection, "format", FORMAT_VERSION);
       writeMeta(connection, "remembered_requests_max", identity.rememberedRequestsMax);
       if (identity.clusterId !== undefined) writeMeta(connection, "cluster_id", identity.clusterId);
@@ -71,6 +59,11 @@ export function identityProblem(
   const format = readMeta(connection, "format");
   if (format !== FORMAT_VERSION) {
     return `the state has format ${String(format)}, this program reads ${FORMAT_VERSION}`;
+  }
+  // Files from before there were others hold the graph.
+  const model = readMeta(connection, "model") ?? "graph";
+  if (model !== identity.model) {
+    return `the file holds ${String(model)}, not ${identity.model}`;
   }
   const window = readMeta(connection, "remembered_requests_max");
   if (window !== identity.rememberedRequestsMax) {

@@ -1,8 +1,9 @@
 import type { ContentSource } from "../content/inspect-content.js";
-import { parseKey, type Thing, type ThingKind } from "../content/thing.js";
+import { graphShape, parseKey, type Thing, type ThingKind } from "../content/thing.js";
 import type { EdgeRecord, IndexRecord, NodeRecord } from "../records.js";
 import type { AppliedRow } from "../state-engine.js";
 import type { Connection, Statement } from "./connection.js";
+import { SqliteRows } from "./sqlite-rows.js";
 
 const COLUMNS = {
   n: 'rowid AS "rowid", id, labels, properties, version, hash',
@@ -18,7 +19,8 @@ const SLICE_CHARS_MAX = 256 * 1024;
 type Row = (NodeRecord | EdgeRecord) & { readonly rowid: number };
 
 /** What a connection sees, as things; statements are over before a slice is handed out. */
-export class SqliteContent implements ContentSource {
+export class SqliteContent implements ContentSource<Thing> {
+  readonly shape = graphShape;
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
 
@@ -48,10 +50,7 @@ export class SqliteContent implements ContentSource {
   }
 
   appliedRow(index: number): AppliedRow | undefined {
-    return this.#prepared(
-      `SELECT first_index AS "firstIndex", last_index AS "lastIndex", requests, results, effects
-       FROM applied WHERE last_index >= ? ORDER BY last_index LIMIT 1`,
-    ).get(index) as AppliedRow | undefined;
+    return new SqliteRows(this.#connection).appliedRow(index);
   }
 
   *#rows(kind: "n" | "e"): Iterable<readonly Thing[]> {

@@ -10,15 +10,7 @@ import type {
   NodeQuery,
   Page,
 } from "../graph.js";
-import {
-  afterOf,
-  changesFloor,
-  checkKept,
-  checkLimit,
-  matcherOf,
-  toChanges,
-  toPage,
-} from "../queries.js";
+import { afterOf, checkLimit, matcherOf, toPage } from "../queries.js";
 import {
   type EdgeRecord,
   type IndexRecord,
@@ -26,9 +18,9 @@ import {
   toGraphEdge,
   toGraphNode,
 } from "../records.js";
-import type { AppliedRow } from "../state-engine.js";
 import type { Connection, Statement } from "./connection.js";
 import { readState } from "./schema.js";
+import { readChanges } from "./sqlite-rows.js";
 
 const NODE = "id, labels, properties, version, hash";
 const EDGE = 'id, from_id AS "from", to_id AS "to", type, properties, version, hash';
@@ -91,7 +83,8 @@ export class SqliteReader {
   }
 
   counts(): GraphCounts {
-    return readState(this.#connection)?.counts ?? { nodes: 0, edges: 0 };
+    const { nodes = 0, edges = 0 } = readState(this.#connection)?.counts ?? {};
+    return { nodes, edges };
   }
 
   indexes(): readonly { readonly label: string; readonly property: string }[] {
@@ -101,17 +94,7 @@ export class SqliteReader {
 
   /** @throws ReplicationError `COMPACTED` */
   changes(after: LogIndex, limit: number): Change[] {
-    checkLimit(limit);
-    return this.#atOnce(() => {
-      const state = readState(this.#connection);
-      const applied = state?.position.index ?? 0;
-      checkKept(after, changesFloor(applied, state?.changesFrom ?? 0, this.#window));
-      const rows = this.#prepared(
-        `SELECT first_index AS "firstIndex", last_index AS "lastIndex", requests, results, effects
-         FROM applied WHERE last_index > ? ORDER BY last_index`,
-      ).iterate(after);
-      return toChanges(rows as IterableIterator<AppliedRow>, after, limit);
-    });
+    return readChanges(this.#connection, this.#window, after, limit);
   }
 
   /** The digest from the stored bytes, trusting no stored hash or sum. */

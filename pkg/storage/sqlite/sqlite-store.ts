@@ -1,20 +1,18 @@
 import { valueKey } from "../canonical.js";
 import type { ParsedKey, Thing } from "../content/thing.js";
+import type { GraphStore } from "../graph-rules.js";
 import { type EdgeRecord, type IndexRecord, indexId, type NodeRecord } from "../records.js";
-import type { AppliedRow, StateStore } from "../state-engine.js";
 import type { Connection, Statement } from "./connection.js";
 
 const NODE = "id, labels, properties, version, hash";
 const EDGE = 'id, from_id AS "from", to_id AS "to", type, properties, version, hash';
-const APPLIED =
-  'first_index AS "firstIndex", last_index AS "lastIndex", requests, results, effects';
 
 interface StoredIndex extends IndexRecord {
   readonly id: number;
 }
 
 /** The graph in SQLite as the engine changes it. Whoever owns the connection owns transactions. */
-export class SqliteStore implements StateStore {
+export class SqliteStore implements GraphStore {
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
   /** Declared indexes by `indexId`, and by label for upkeep. */
@@ -120,36 +118,6 @@ export class SqliteStore implements StateStore {
       this.#prepared("DELETE FROM nodes WHERE id = ?").run(id);
       if (thing?.kind === "n") this.changeNode(id, undefined, thing.row);
     }
-  }
-
-  appendApplied(row: AppliedRow): void {
-    this.#prepared("INSERT INTO applied VALUES (?, ?, ?, ?, ?)").run(
-      row.lastIndex,
-      row.firstIndex,
-      row.requests,
-      row.results,
-      row.effects,
-    );
-  }
-
-  appliedRow(index: number): AppliedRow | undefined {
-    return this.#prepared(
-      `SELECT ${APPLIED} FROM applied WHERE last_index >= ? ORDER BY last_index LIMIT 1`,
-    ).get(index) as AppliedRow | undefined;
-  }
-
-  /** Rows with anything above the index, oldest first, without what only the change stream needs. */
-  requestRows(above: number): IterableIterator<AppliedRow> {
-    return this.#connection
-      .prepare(
-        `SELECT first_index AS "firstIndex", last_index AS "lastIndex", requests, '' AS results,
-         '' AS effects FROM applied WHERE last_index > ? ORDER BY last_index`,
-      )
-      .iterate(above) as IterableIterator<AppliedRow>;
-  }
-
-  dropApplied(upTo: number): void {
-    this.#prepared("DELETE FROM applied WHERE last_index <= ?").run(upTo);
   }
 
   /** An index over nodes that are there already; in slices, so that memory stays bounded. */

@@ -10,17 +10,16 @@ import {
   StateMachineError,
 } from "../../replication/ports/index.js";
 import type { Cancel, Logger, Timers } from "../../runtime/index.js";
-import type { DecodedCommand } from "../commands.js";
-import type { OperationResult } from "../graph.js";
-import { ownedByLog, toOperationResult } from "../offline-writes.js";
-import { StateEngine } from "../state-engine.js";
+import { ownedByLog } from "../offline-writes.js";
+import { type Outcome, type Prepared, StateEngine, type StateRules } from "../state-engine.js";
 import { type Connection, openConnection } from "./connection.js";
-import { repairStore } from "./repair.js";
+import type { ModelStore, SqliteModel } from "./model.js";
 import { prepareSchema, readState, type StoreIdentity, writeState } from "./schema.js";
 import { toStateMachineError } from "./sqlite-error.js";
-import { SqliteStore } from "./sqlite-store.js";
+import { SqliteRows } from "./sqlite-rows.js";
 
-export interface WriterOptions {
+export interface WriterOptions<Rules extends StateRules> {
+  readonly model: SqliteModel<Rules>;
   readonly path: string;
   readonly identity: StoreIdentity;
   /** Without them every batch is committed at once, and made durable by `flush` alone. */
@@ -51,11 +50,12 @@ const FORGOTTEN_SHARE = 0.05;
  * The one that writes. Entries gather in a transaction that spans many batches; its position
  * commits with them. A lost commit is no loss, the log is durable and replays it.
  */
-export class SqliteWriter {
-  readonly #options: WriterOptions;
+export class SqliteWriter<Rules extends StateRules> {
+  readonly #options: WriterOptions<Rules>;
   readonly #connection: Connection;
-  readonly #store: SqliteStore;
-  readonly #engine: StateEngine;
+  readonly #rows: SqliteRows;
+  readonly #store: ModelStore<Rules>;
+  readonly #engine: StateEngine<Rules>;
   readonly #begin;
   readonly #commit;
   #committed: Position = NO_POSITION;
@@ -70,14 +70,17 @@ export class SqliteWriter {
   #failure: unknown;
   #closed = false;
 
-  constructor(options: WriterOptions) {
+  constructor(options: WriterOptions<Rules>) {
     this.#options = options;
     this.#connection = openConnection(options.path, "write");
     try {
       this.#limitSize();
-      prepareSchema(this.#connection, options.identity);
-      this.#store = new SqliteStore(this.#connection);
-      this.#engine = new StateEngine(this.#store, options.identity.rememberedRequestsMax);
+      const { model, identity } = options;
+      prepareSchema(this.#connection, identity, model.tables);
+      this.#rows = new SqliteRows(this.#connection);
+      this.#store = model.open(this.#connection);
+      const { rules } = this.#store;
+      this.#engine = new StateEngine(rules, this.#rows, identity.rememberedRequestsMax);
       this.#begin = this.#connection.prepare("BEGIN IMMEDIATE");
       this.#commit = this.#connection.prepare("COMMIT");
       this.#load();
@@ -157,16 +160,16 @@ export class SqliteWriter {
     return this.#durable;
   }
 
-  /** @throws ReplicationError when the command is refused, or a log drives this storage */
-  write(command: DecodedCommand): OperationResult {
+  /** @throws ReplicationError when a log drives this storage */
+  write(prepare: (rules: Rules, version: number) => Prepared): Outcome {
     if (this.#owned) throw ownedByLog();
     const outcome = this.#guard(() => {
       this.#ensureTransaction();
-      return this.#engine.write(command);
+      return this.#engine.write(prepare);
     });
     this.#uncommitted += 1;
     if (this.#uncommitted >= COMMIT_ENTRIES_MAX) this.commit();
-    return toOperationResult(outcome);
+    return outcome;
   }
 
   /** See `ComparableContent.repair`. */
@@ -174,7 +177,7 @@ export class SqliteWriter {
     this.commit();
     this.#guard(() => {
       this.#ensureTransaction();
-      const { content, counts } = repairStore(this.#connection, this.#store, records);
+      const { content, counts } = this.#store.repair(records);
       this.#engine.recount(content.sums, counts);
     });
     this.commit();
@@ -291,7 +294,7 @@ export class SqliteWriter {
     this.#store.reload();
     this.#engine.load(
       state,
-      this.#store.requestRows(index - this.#options.identity.rememberedRequestsMax),
+      this.#rows.requestRows(index - this.#options.identity.rememberedRequestsMax),
     );
     this.#committed = this.#engine.position;
     this.#uncommitted = 0;
@@ -301,7 +304,7 @@ export class SqliteWriter {
     const window = this.#options.identity.rememberedRequestsMax;
     const upTo = this.applied.index - window;
     if (upTo <= this.#droppedTo + window * FORGOTTEN_SHARE) return;
-    this.#store.dropApplied(upTo);
+    this.#rows.dropApplied(upTo);
     this.#droppedTo = upTo;
   }
 

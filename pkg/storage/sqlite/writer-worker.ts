@@ -12,8 +12,11 @@ import type {
 import type { Logger } from "../../runtime/index.js";
 import { systemTimers } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
+import type { GraphRules } from "../graph-rules.js";
+import { toOperationResult } from "../offline-writes.js";
 import { serveStateMachine } from "../threads/state-machine-port.js";
 import { CallClient, serveCalls } from "../threads/thread-calls.js";
+import { graphModel } from "./graph-model.js";
 import {
   checkSnapshot,
   installSnapshot,
@@ -37,7 +40,7 @@ const logger: Logger = {
   child: () => logger,
 };
 
-let writer: SqliteWriter | undefined;
+let writer: SqliteWriter<GraphRules> | undefined;
 let checkpointing = false;
 let snapshots = 0;
 
@@ -57,10 +60,12 @@ function requestCheckpoint(): void {
 }
 
 function openWriter(): void {
-  writer = new SqliteWriter({ ...data.settings, timers: systemTimers, logger, requestCheckpoint });
+  const { settings } = data;
+  const ports = { timers: systemTimers, logger, requestCheckpoint };
+  writer = new SqliteWriter({ model: graphModel, ...settings, ...ports });
 }
 
-function opened(): SqliteWriter {
+function opened(): SqliteWriter<GraphRules> {
   invariant(writer !== undefined, "the writer is open");
   return writer;
 }
@@ -128,7 +133,8 @@ serveCalls(data.control, {
   open: openWriter,
   connect: (port: MessagePort) => serveStateMachine(port, machine),
   commit: () => opened().commit(),
-  write: (command: DecodedCommand) => opened().write(command),
+  write: (command: DecodedCommand) =>
+    toOperationResult(opened().write((rules, version) => rules.prepareCommand(command, version))),
   setPosition: (position: Position) => opened().setPosition(position),
   close: () => writer?.close(),
 });

@@ -1,0 +1,43 @@
+import type {
+  ContentAnswers,
+  ContentQuery,
+  ContentRecord,
+  ContentSums,
+} from "../../replication/ports/index.js";
+import type { Pause } from "../content/inspect-content.js";
+import type { Counts, StateRules } from "../state-engine.js";
+import type { Connection } from "./connection.js";
+
+/** A kind of state that a SQLite file can hold: its tables, its rules, and how to compare it. */
+export interface SqliteModel<Rules extends StateRules> {
+  /** Stands in the file; one that holds something else is refused. */
+  readonly name: string;
+  /** SQL for an empty file. The tables `meta` and `applied` are there already. */
+  readonly tables: string;
+  open(connection: Connection): ModelStore<Rules>;
+  /** Answers from what `connection` sees, in slices; see `ComparableContent`. */
+  inspect(
+    connection: Connection,
+    query: ContentQuery,
+    pause: Pause,
+  ): Promise<ContentAnswers[keyof ContentAnswers]>;
+}
+
+/** The writer's end of a model. Whoever owns the connection owns transactions. */
+export interface ModelStore<Rules extends StateRules> {
+  readonly rules: Rules;
+  /** Reads again what is kept in memory, after a rollback. */
+  reload(): void;
+  /**
+   * Puts the records in their places and makes every stored hash that of its row. Called inside
+   * the transaction that also keeps the sums.
+   * @throws Error for a record that is none
+   */
+  repair(records: readonly ContentRecord[]): Repaired;
+}
+
+/** Sums and counts as the content itself says. */
+export interface Repaired {
+  readonly content: ContentSums;
+  readonly counts: Counts;
+}
