@@ -3,6 +3,7 @@ import type { Cancel, LogLevel } from "../../runtime/index.js";
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
 import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
+import { TickClock } from "../driver/tick-clock.js";
 import { ReplicationError } from "../errors.js";
 import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
 import type { ReadLevel } from "../replicator.js";
@@ -24,7 +25,6 @@ import { RaftReads } from "./reads.js";
 import { recoveredInput } from "./recovered.js";
 import { RemoteWrites } from "./remote-writes.js";
 import type { RaftSnapshots } from "./snapshots.js";
-import { TickClock } from "./tick-clock.js";
 import { verificationHost } from "./verifying.js";
 import { Whereabouts } from "./whereabouts.js";
 

@@ -1,9 +1,9 @@
 import type { NodeId } from "../../base/index.js";
 import type { Clock } from "../../runtime/index.js";
+import { OpenQuestions, TAKEN } from "../driver/open-questions.js";
 import { ReplicationError } from "../errors.js";
 import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
 import type { RaftMessage } from "./messages.js";
-import { OpenQuestions, TAKEN } from "./open-questions.js";
 import { isRaftType, toPeerMessage, toRaftMessage, type WireSender } from "./wire/index.js";
 
 export interface PeersParts {
