@@ -120,13 +120,11 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
 }
 
 const VERIFY_INTERVAL_MS = 30_000;
-const TICK_MS_MAX = 50;
-/** A tick wakes a thread, which is most of what an idle node costs: as few as timing allows. */
-const TICKS_PER_HEARTBEAT = 3;
+const TICK_MS_MAX = 20;
 
 function toTiming(settings: RaftSettings): RaftTiming {
   const { electionTimeoutMs, heartbeatMs, leaderLeaseMs, retryMs } = settings;
-  const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / TICKS_PER_HEARTBEAT)));
+  const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / 5)));
   return {
     tickMs,
     stallMs: Math.max(5 * tickMs, Math.floor(leaderLeaseMs / 2)),
