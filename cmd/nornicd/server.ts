@@ -114,7 +114,7 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
     ...(config.mode === "raft" ? clusterParts(replicator) : {}),
   });
   const httpAddresses = new HttpAddresses(replicator, systemTimers);
-  const loopDelay = eventLoopDelay({ resolutionMs: 20 });
+  const loopDelay = eventLoopDelay();
   const closing = [
     () => loopDelay.stop(),
     () => replicator.shutdown(),

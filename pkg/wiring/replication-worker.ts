@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const send = (message: FromWorker) => port.postMessage(message);
   const logger = forwardingLogger(send, { component: "replication" });
   const metrics = prometheusMetrics();
-  const loopDelay = eventLoopDelay({ resolutionMs: 20 });
+  const loopDelay = eventLoopDelay();
   try {
     const host = await openHost({
       setup: data.setup,

@@ -11,6 +11,7 @@ import {
 } from "../../runtime/index.js";
 import type { LogStore, StateMachine, Transport } from "../ports/index.js";
 import { Verification } from "../verification/index.js";
+import type { KeysOf } from "./blocked-keys.js";
 import { DEFAULT_RAFT_LIMITS, type RaftTicks } from "./core/options.js";
 import { createRaftCore } from "./core/step.js";
 import { MembersFile } from "./members-file.js";
@@ -51,6 +52,8 @@ export interface OpenRaftParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics?: Metrics | undefined;
+  /** What a command writes. Missing: reads wait for no write under way, and no key is blocked. */
+  readonly keysOf?: KeysOf | undefined;
 }
 
 /**
@@ -113,6 +116,7 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
         },
         host,
       ),
+    keysOf: parts.keysOf,
     clock,
     timers,
     timing,
@@ -120,17 +124,20 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
 }
 
 const VERIFY_INTERVAL_MS = 30_000;
-const TICK_MS_MAX = 20;
+const TICK_MS_MAX = 50;
+/** A tick wakes a thread, which is most of what an idle node costs: as few as timing allows. */
+const TICKS_PER_HEARTBEAT = 3;
 
 function toTiming(settings: RaftSettings): RaftTiming {
   const { electionTimeoutMs, heartbeatMs, leaderLeaseMs, retryMs } = settings;
-  const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / 5)));
+  const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / TICKS_PER_HEARTBEAT)));
   return {
     tickMs,
     stallMs: Math.max(5 * tickMs, Math.floor(leaderLeaseMs / 2)),
     callTimeoutMs: Math.max(1_000, 2 * electionTimeoutMs),
     patienceMs: 4 * electionTimeoutMs,
     retryMs,
+    outageMs: HEARTBEATS_MISSED * heartbeatMs,
     handOverMs: 2 * electionTimeoutMs,
   };
 }

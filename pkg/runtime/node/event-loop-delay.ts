@@ -14,12 +14,15 @@ export interface EventLoopDelay {
   stop(): void;
 }
 
+/** Every look wakes the thread, and an idle node pays for it. */
+const RESOLUTION_MS = 100;
+
 /** Measures the calling thread's loop every `resolutionMs`; the wait itself is taken off. */
 export function eventLoopDelay({
-  resolutionMs,
+  resolutionMs = RESOLUTION_MS,
 }: {
-  readonly resolutionMs: number;
-}): EventLoopDelay {
+  readonly resolutionMs?: number;
+} = {}): EventLoopDelay {
   const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
   histogram.enable();
   const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - resolutionMs);
