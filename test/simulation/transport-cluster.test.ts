@@ -127,6 +127,27 @@ describe("handshake", () => {
     },
   );
 
+  it("TR-47 who serves every cluster tells the handler which; certificates of another do not count", async () => {
+    const heard: string[] = [];
+    const w = world.node("w", { clusterId: "own", everyCluster: true });
+    await world.run(
+      w.listen(async (from, message, cluster) => {
+        heard.push(`${cluster}/${from}`);
+        return echo(from, message);
+      }),
+    );
+    const nodes = ["c1", "c2"].map((clusterId) => world.node("a", { clusterId }));
+    const links = nodes.map((node) => node.connect({ id: id("w"), address: "w:7688" }));
+    for (const link of [...links, ...links]) {
+      expect((await world.run(link.call(ask(1), { timeoutMs: 5000 }))).payload).toBe(1);
+    }
+    expect(heard).toEqual(["c1/a", "c2/a", "c1/a", "c2/a"]);
+    const odd = world.node("a", { clusterId: "not a name" }).connect({ address: "w:7688" });
+    expect(await world.run(codeOf(odd.call(ask(1), { timeoutMs: 5000 })))).toBe(
+      "REFUSED wrong_cluster",
+    );
+  });
+
   it("TR-31 neither secret nor verified TLS needs the explicit word (FC-165)", () => {
     expect(() => world.node("a", { secret: undefined })).toThrow(/insecure: true/);
     expect(() => world.node("a", { secret: new Uint8Array(3) })).toThrow(/16 bytes/);

@@ -27,8 +27,15 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Answers one call. A rejection becomes an error reply, so that no caller ever waits in vain. */
-export type RequestHandler = (from: NodeId, message: PeerMessage) => Promise<PeerMessage>;
+/**
+ * Answers one call. A rejection becomes an error reply, so that no caller ever waits in vain.
+ * `cluster` is the caller's: this node's own, unless the transport serves several.
+ */
+export type RequestHandler = (
+  from: NodeId,
+  message: PeerMessage,
+  cluster: string,
+) => Promise<PeerMessage>;
 
 /** How nodes talk. One object a node; groups share it (`group` is 0 until there are several). */
 export interface Transport {

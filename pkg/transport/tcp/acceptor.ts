@@ -83,7 +83,7 @@ export class Acceptor {
       if ("legacy" in session) {
         new Inbound(this.#context, link, this.#handler).serve(undefined, session.legacy);
       } else {
-        new Inbound(this.#context, link, this.#handler, session.peer).serve(session.seals);
+        new Inbound(this.#context, link, this.#handler, session).serve(session.seals);
       }
     } catch (error) {
       const { details } = error as TransportError;

@@ -21,6 +21,7 @@ export type LaneName = (typeof LANES)[number];
 /** Whom the link leads to, proven as far as the options ask for it. */
 export interface Session {
   readonly peer: NodeId;
+  readonly cluster: string;
   readonly lane: LaneName;
   /** Which process of that name it is, and which of its connections to the same node. */
   readonly instance: string;
@@ -113,23 +114,32 @@ async function guarded<T>(
   }
 }
 
-function checkIdentity(context: TransportContext, link: Link, fields: Fields): NodeId {
-  const { clusterId, nodeId, mayConnect } = context.options;
-  if (fields.cluster !== clusterId) {
-    throw new Refusal(
-      "wrong_cluster",
-      `cluster "${excerpt(fields.cluster)}", here it is "${clusterId}"`,
-    );
-  }
+/** A cluster's name has the form of a node's. */
+function checkCluster({ options }: TransportContext, fields: Fields): string {
+  const { clusterId, everyCluster } = options;
+  const { cluster } = fields;
+  if (cluster === clusterId) return clusterId;
+  if (everyCluster === true && typeof cluster === "string" && parseNodeId(cluster)) return cluster;
+  const text = `cluster "${excerpt(cluster)}", here it is "${clusterId}"`;
+  throw new Refusal("wrong_cluster", text);
+}
+
+function checkIdentity(
+  context: TransportContext,
+  link: Link,
+  fields: Fields,
+): { readonly peer: NodeId; readonly cluster: string } {
+  const { nodeId, mayConnect } = context.options;
+  const cluster = checkCluster(context, fields);
   const peer = typeof fields.node === "string" ? parseNodeId(fields.node) : undefined;
   if (peer === undefined) throw new Refusal("protocol", "handshake: the node id is no valid name");
   if (peer === nodeId)
     throw new Refusal("self_connection", `the peer is this node itself, "${peer}"`);
-  if (context.tls?.verifyPeer === true) checkCertificate(link.peerNames, clusterId, peer);
+  if (context.tls?.verifyPeer === true) checkCertificate(link.peerNames, cluster, peer);
   if (mayConnect !== undefined && !mayConnect(peer)) {
     throw new Refusal("not_a_member", `node "${peer}" is not a member of the cluster`);
   }
-  return peer;
+  return { peer, cluster };
 }
 
 /** A `nornic://cluster/node` name binds both; without one, some name must be the node id. */
@@ -195,7 +205,7 @@ export function dialHandshake(
       instance: wanted.instance,
     });
     const reply = await expectFrame(link, MessageType.helloReply, context.tls && CERTIFICATE_HINT);
-    const peer = checkIdentity(context, link, reply.fields);
+    const { peer, cluster } = checkIdentity(context, link, reply.fields);
     if (wanted.peer !== undefined && peer !== wanted.peer) {
       throw new Refusal("wrong_node", `reached node "${peer}", expected "${wanted.peer}"`);
     }
@@ -209,7 +219,7 @@ export function dialHandshake(
     const { fields } = await expectFrame(link, MessageType.authReply);
     checkProof(fields.proof, ours?.acceptProof);
     const seals = ours && { sealing: new Seal(ours.dialKey), opening: new Seal(ours.acceptKey) };
-    return { peer, lane: wanted.lane, instance: wanted.instance, seals };
+    return { peer, cluster, lane: wanted.lane, instance: wanted.instance, seals };
   });
 }
 
@@ -235,7 +245,7 @@ export function acceptHandshake(
       const text = `protocol versions ${min} to ${max}; here ${PROTOCOL_VERSION_MIN} to ${PROTOCOL_VERSION_MAX}`;
       throw new Refusal("wrong_version", text);
     }
-    const peer = checkIdentity(context, link, fields);
+    const { peer, cluster } = checkIdentity(context, link, fields);
     if (fields.expect !== "" && fields.expect !== options.nodeId) {
       const text = `meant for node "${excerpt(fields.expect)}", this is "${options.nodeId}"`;
       throw new Refusal("wrong_node", text);
@@ -245,7 +255,7 @@ export function acceptHandshake(
     checkSecretUse(context, fields);
     const reply = tell(link, MessageType.helloReply, {
       version: PROTOCOL_VERSION_MAX,
-      cluster: options.clusterId,
+      cluster,
       node: options.nodeId,
       nonce: nonce(context),
       secret: options.secret !== undefined,
@@ -254,11 +264,11 @@ export function acceptHandshake(
     const auth = await expectFrame(link, MessageType.auth);
     checkProof(auth.fields.proof, ours?.dialProof);
     const instance = String(fields.instance ?? "").slice(0, INSTANCE_LENGTH_MAX);
-    if (!claim({ peer, lane, instance })) {
+    if (!claim({ peer, cluster, lane, instance })) {
       throw new Refusal("duplicate_node", `another process runs as node "${peer}"`);
     }
     tell(link, MessageType.authReply, { proof: hex(ours?.acceptProof) });
     const seals = ours && { sealing: new Seal(ours.acceptKey), opening: new Seal(ours.dialKey) };
-    return { peer, lane, instance, seals };
+    return { peer, cluster, lane, instance, seals };
   });
 }

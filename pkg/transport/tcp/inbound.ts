@@ -20,17 +20,24 @@ export class Inbound {
   readonly #link: Link;
   readonly #handler: RequestHandler;
   readonly #peer: NodeId | undefined;
+  readonly #cluster: string;
   #running = 0;
   #runningBytes = 0;
   /** The answer before, for a peer that can only take them in order. */
   #previous: Promise<void> = Promise.resolve();
 
-  /** Without a `peer` it is one that knows no handshake. */
-  constructor(context: TransportContext, link: Link, handler: RequestHandler, peer?: NodeId) {
+  /** Without a `session` it is a peer that knows no handshake. */
+  constructor(
+    context: TransportContext,
+    link: Link,
+    handler: RequestHandler,
+    session?: { readonly peer: NodeId; readonly cluster: string },
+  ) {
     this.#context = context;
     this.#link = link;
     this.#handler = handler;
-    this.#peer = peer;
+    this.#peer = session?.peer;
+    this.#cluster = session?.cluster ?? context.options.clusterId;
   }
 
   serve(seals: Seals | undefined, first?: Uint8Array): void {
@@ -81,7 +88,8 @@ export class Inbound {
     this.#runningBytes += bytes;
     try {
       if (before !== undefined) await before;
-      return await this.#handler(from, { type: request.type, payload: request.payload ?? null });
+      const message = { type: request.type, payload: request.payload ?? null };
+      return await this.#handler(from, message, this.#cluster);
     } catch (error) {
       const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
       return failure(typeof code === "string" ? code : "FAILED", String(message));

@@ -50,6 +50,8 @@ export const DEFAULT_LIMITS: TransportLimits = {
 export interface TransportOptions {
   readonly nodeId: NodeId;
   readonly clusterId: string;
+  /** Serves nodes of every cluster, each under the one that it names and its certificate allows. */
+  readonly everyCluster?: boolean | undefined;
   readonly listen: Address;
   /** At least 16 bytes. With it everything sent is sealed with a MAC. */
   readonly secret?: Uint8Array | undefined;

@@ -16,8 +16,8 @@ function link(): Occupant & { readonly closed: boolean } {
   return made;
 }
 
-function claim(instance: string, lane: LaneName = "normal"): Omit<Session, "seals"> {
-  return { peer: parseNodeId("a") as Session["peer"], lane, instance };
+function claim(instance: string, lane: LaneName = "normal", cluster = "c"): Omit<Session, "seals"> {
+  return { peer: parseNodeId("a") as Session["peer"], cluster, lane, instance };
 }
 
 describe("places", () => {
@@ -40,6 +40,14 @@ describe("places", () => {
     second.close("gone");
     expect(places.claim(claim("old"), third)).toBe(true);
     expect(places.claim(claim("new"), link())).toBe(true);
+  });
+
+  it("TR-47 nodes of one name in different clusters do not take each other's place", () => {
+    const places = new Places();
+    const [first, second] = [link(), link()];
+    expect(places.claim(claim("1", "normal", "x"), first)).toBe(true);
+    expect(places.claim(claim("2", "normal", "y"), second)).toBe(true);
+    expect(first.closed).toBe(false);
   });
 
   it("TR-36 of three processes of one name only the last stays", () => {

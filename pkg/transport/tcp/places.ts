@@ -25,8 +25,8 @@ export class Places {
   readonly #places = new Map<string, Place>();
 
   /** Closes the link that had the place. @returns false for a process that was displaced */
-  claim({ peer, lane, instance }: Claim, link: Occupant): boolean {
-    const key = `${peer}/${lane}`;
+  claim({ peer, cluster, lane, instance }: Claim, link: Occupant): boolean {
+    const key = `${cluster}/${peer}/${lane}`;
     const before = this.#places.get(key);
     const displaced = before === undefined ? [] : [...before.displaced];
     if (displaced.includes(instance)) return false;
