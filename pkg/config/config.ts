@@ -65,6 +65,7 @@ export interface HaConfig {
   readonly maxReconnectBackoffMs: number;
   readonly arbiter: "peer" | "witness" | "etcd";
   readonly arbiterAddresses: readonly HostPort[];
+  readonly arbiterAuth: Auth;
   readonly leaseTtlMs: number;
   readonly partitionPolicy: "consistency" | "availability";
 }
@@ -93,6 +94,8 @@ export interface TlsConfig {
 /** Everything a node is told, checked and frozen. Times are milliseconds. */
 export interface Config {
   readonly mode: Mode;
+  /** No node: a holder of leases. */
+  readonly witness: boolean;
   /** null: made at first start and kept in the data folder. */
   readonly nodeId: string | null;
   readonly dataDir: string;
@@ -136,6 +139,7 @@ export function buildConfig(v: Values, derived: Derived): Config {
   const mode = v["cluster.mode"];
   return deepFreeze({
     mode,
+    witness: v.witness,
     nodeId: v["cluster.node_id"],
     dataDir: v.data_dir,
     diskReserveBytes: v.disk_reserve_bytes,
@@ -209,6 +213,7 @@ function buildHa(v: Values): HaConfig {
     maxReconnectBackoffMs: v["cluster.ha.max_reconnect_backoff"],
     arbiter: v["cluster.ha.arbiter"],
     arbiterAddresses: v["cluster.ha.arbiter_addr"],
+    arbiterAuth: v["cluster.ha.arbiter_auth"],
     leaseTtlMs: v["cluster.ha.lease_ttl"],
     partitionPolicy: v["cluster.ha.partition_policy"],
   };

@@ -55,8 +55,8 @@ function examplesOf(name: SettingName): { good: [string, string]; bad: string[] 
 const parsed = (name: SettingName, text: string) => settingOf(name).kind.parse(text);
 
 const TLS_FILES = ["cluster.tls.cert_file", "cluster.tls.key_file", "cluster.tls.ca_file"];
-/** These two change what the other settings must be; CF-10 and CF-11 read them. */
-const SWITCHES: readonly string[] = ["cluster.mode", "cluster.tls.enabled"];
+/** These change what the other settings must be; CF-10, CF-11 and CF-16 read them. */
+const SWITCHES: readonly string[] = ["cluster.mode", "cluster.tls.enabled", "witness"];
 
 /** Reads one setting; what it breaks with others is not asked here. */
 function read(name: SettingName, options: LoadOptions): unknown {
@@ -206,6 +206,26 @@ describe("loadConfig", () => {
       "NORNICDB_CLUSTER_HA_PEER_ADDR",
       "NORNICDB_CLUSTER_HA_ARBITER_ADDR",
     ]);
+    const two = {
+      NORNICDB_CLUSTER_HA_ARBITER_ADDR: "a:1,b:1",
+      NORNICDB_CLUSTER_HA_ARBITER_AUTH: "u:p",
+    };
+    const wrong = sentences({ ...env, ...two, NORNICDB_CLUSTER_HA_ARBITER: "witness" });
+    expect(wrong).toContain("ARBITER_ADDR: names several witnesses");
+    expect(wrong).toContain("ARBITER_AUTH: has no effect without");
+    expect(sentences({ ...env, ...two, NORNICDB_CLUSTER_HA_ARBITER: "etcd" })).not.toContain(
+      "ARBITER",
+    );
+  });
+
+  it("CF-16 a witness is no node, and its port is as guarded as a node's", () => {
+    const open = problemsOf({ flags: { witness: "true" } });
+    expect(open.map(({ setting }) => setting)).toEqual(["NORNICDB_CLUSTER_BIND_ADDR"]);
+    const env = { NORNICDB_WITNESS: "true", NORNICDB_CLUSTER_BIND_ADDR: "127.0.0.1:0" };
+    expect(loadConfig({ env }).config.witness).toBe(true);
+    expect(sentences({ ...env, NORNICDB_CLUSTER_MODE: "raft" })).toContain(
+      "NORNICDB_WITNESS: excludes",
+    );
   });
 
   it("CF-12 no secret is printed, in no form (FC-172)", () => {

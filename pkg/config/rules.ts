@@ -18,12 +18,24 @@ export function checkRules(v: Values, name: (setting: SettingName) => string): B
   const mode = v["cluster.mode"];
   checkFrontends(v, report, name);
   checkSecrets(v, report, name);
+  if (v.witness) {
+    checkWitness(v, report, name);
+    return breaches;
+  }
   if (mode === "standalone") return breaches;
   checkReachability(v, report, name);
   if (mode === "raft" || mode === "multi_region") checkRaft(v, report, name);
   if (mode === "ha_standby") checkHa(v, report, name);
   if (mode === "multi_region") checkRegions(v, report, name);
   return breaches;
+}
+
+function checkWitness(v: Values, report: Report, name: (s: SettingName) => string): void {
+  if (v["cluster.mode"] !== "standalone") {
+    const other = `${name("cluster.mode")}=${v["cluster.mode"]}`;
+    report("witness", `excludes ${other}: a witness is a process of its own, without data`);
+  }
+  checkReachability(v, report, name);
 }
 
 function checkFrontends(v: Values, report: Report, name: (s: SettingName) => string): void {
@@ -165,6 +177,12 @@ function checkHa(v: Values, report: Report, name: (s: SettingName) => string): v
   if (arbiter !== "peer" && v["cluster.ha.arbiter_addr"].length === 0) {
     const cause = `${name("cluster.ha.arbiter")}=${arbiter} needs it`;
     report("cluster.ha.arbiter_addr", `is missing; ${cause}`);
+  }
+  if (arbiter === "witness" && v["cluster.ha.arbiter_addr"].length > 1) {
+    report("cluster.ha.arbiter_addr", "names several witnesses; two registers decide nothing");
+  }
+  if (arbiter !== "etcd" && v["cluster.ha.arbiter_auth"].kind !== "none") {
+    report("cluster.ha.arbiter_auth", `has no effect without ${name("cluster.ha.arbiter")}=etcd`);
   }
 }
 

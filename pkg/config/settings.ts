@@ -63,6 +63,9 @@ export const SETTINGS = {
     secret: true,
   }),
   auth_tokens_file: optional(text, "File with one bearer token and its rights per line."),
+  witness: setting(bool, "false", "Hold the leases of standby pairs, and nothing else.", {
+    flag: "witness",
+  }),
 
   "http.enabled": setting(bool, "true", "Serve HTTP."),
   "http.addr": setting(listenAddress, "127.0.0.1:7474", "Where HTTP listens; port 0 picks one."),
@@ -156,6 +159,10 @@ export const SETTINGS = {
     HA,
   ),
   "cluster.ha.arbiter_addr": setting(list(remoteAddress), "", "Where the arbiter is.", HA),
+  "cluster.ha.arbiter_auth": setting(auth, "none", "Login at etcd: `none` or `user:password`.", {
+    secret: true,
+    ...HA,
+  }),
   "cluster.ha.lease_ttl": setting(
     duration({ minMs: 100, maxMs: MINUTE }),
     "3s",
