@@ -1,4 +1,5 @@
 export type { File, FileLock, FileSystem } from "./file-system.js";
+export type { HttpAnswer, HttpClient, HttpRequest } from "./http-client.js";
 export { type LogFields, type Logger, type LogLevel, silentLogger } from "./logger.js";
 export {
   type Counter,

@@ -85,13 +85,14 @@ export interface Arbiter {
   close(): Promise<void>;
 }
 
-export const ARBITER_ERROR_CODES = ["UNREACHABLE", "REFUSED", "INVALID", "CLOSED"] as const;
+export const ARBITER_ERROR_CODES = ["UNREACHABLE", "REFUSED", "INVALID", "CLOSED", "NONE"] as const;
 export type ArbiterErrorCode = (typeof ARBITER_ERROR_CODES)[number];
 
 /**
  * `UNREACHABLE`: no answer came; whether the request took effect is unknown. `REFUSED`: the arbiter
  * does not serve this caller (password, secret, its limit of clusters); nothing happened. `INVALID`:
- * the request or the answer has not the form it must have. `CLOSED`: after `close`.
+ * the request or the answer has not the form it must have. `CLOSED`: after `close`. `NONE`: there is no
+ * arbiter to ask.
  */
 export class ArbiterError extends Error {
   override readonly name = "ArbiterError";
