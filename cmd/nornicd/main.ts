@@ -13,6 +13,7 @@ function buildProgram(): Command {
     .option("--mode <mode>", "standalone or raft (NORNICDB_CLUSTER_MODE)")
     .option("--node-id <id>", "name of this node (NORNICDB_CLUSTER_NODE_ID)")
     .option("--data-dir <folder>", "where everything is kept (NORNICDB_DATA_DIR)")
+    .option("--witness", "hold the leases of standby pairs, and nothing else (NORNICDB_WITNESS)")
     .exitOverride()
     .action(async (_options, command: Command) => {
       process.exitCode = await serve(configFromCommand(command));

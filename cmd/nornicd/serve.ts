@@ -4,6 +4,7 @@ import type { Logger } from "../../pkg/runtime/index.js";
 import { pinoLogger } from "../../pkg/runtime/node/index.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { startServer } from "./server.js";
+import { startWitness } from "./witness.js";
 
 /** Beyond this a stop is not clean any more; a supervisor would kill the process. */
 const STOP_MS_MAX = 10_000;
@@ -19,7 +20,8 @@ export async function serve({ config, warnings }: LoadedConfig): Promise<ExitCod
     setLevel(config.log.level);
     logger.log("info", "reloaded", "Log level set again; there are no certificates to read");
   });
-  const server = await startServer(config, logger).catch((error: unknown) => {
+  const start = config.witness ? startWitness : startServer;
+  const server = await start(config, logger).catch((error: unknown) => {
     logger.log("error", "start_failed", describe(error));
     return error instanceof ReplicationError && error.code === "INVALID"
       ? EXIT.configuration
@@ -34,7 +36,7 @@ export async function serve({ config, warnings }: LoadedConfig): Promise<ExitCod
       sql: null,
       cluster: server.clusterAddress,
       node: server.nodeId,
-      mode: config.mode,
+      mode: config.witness ? "witness" : config.mode,
     })}\n`,
   );
   logger.log("info", "serving", `HTTP at ${server.httpUrl ?? "(off)"}; Ctrl-C stops`);

@@ -60,7 +60,8 @@ function raftSettings({ raft, cluster, logKeeping }: Config, identity: StoredIde
   };
 }
 
-function toPort({ cluster, tls }: Config): ClusterPort {
+/** @throws ReplicationError `INVALID` for files that cannot be read */
+export function toPort({ cluster, tls }: Config): ClusterPort {
   const { bind, secret, secretFile, insecure } = cluster;
   const text =
     secretFile === null
