@@ -254,7 +254,7 @@ describe("who is at the other end", () => {
     ["another node's address", {}, "z", "wrong_node"],
     ["its own id", { nodeId: "b" }, "b", "self_connection"],
   ] as const)(
-    "TR-30 %s is refused and named on both sides (FC-143, FC-168)",
+    "TR-30 %s is refused and named on both sides (FC-073, FC-143, FC-168)",
     async (_, more, id, reason) => {
       const b = await start({ ...sealed, nodeId: "b", limits });
       const a = await start({ ...sealed, nodeId: "a", limits, ...more });

@@ -52,7 +52,7 @@ describe("a copy on its way", () => {
     expect(w.target.digest()).toEqual(before);
   });
 
-  it("SX-4 after a lost link it goes on where it was (FC-059)", async () => {
+  it("SX-4 after a lost link it goes on where it was (FC-026, FC-059)", async () => {
     const w = await world();
     const sender = w.send();
     await w.until(() => w.chunks.length > 25);

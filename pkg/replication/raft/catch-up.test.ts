@@ -6,7 +6,7 @@ const at = (index: number) => index as LogIndex;
 const [a, b] = ["a" as NodeId, "b" as NodeId];
 
 describe("CatchUp", () => {
-  it("RA-21 what follows a copy is kept for its receiver, for as long as was said", () => {
+  it("RA-21 what follows a copy is kept for its receiver, for as long as was said (FC-026)", () => {
     const catchUp = new CatchUp(2);
     catchUp.begin(a, at(70));
     catchUp.tick();
