@@ -7,6 +7,7 @@ import type {
 } from "../replication/index.js";
 import type { StateMachine } from "../replication/ports/index.js";
 import type { Cancel, Logger, Timers } from "../runtime/index.js";
+import { THREAD_LIMITS } from "../runtime/node/index.js";
 import { serveStateMachine, type WriterPortSource } from "../storage/index.js";
 import type { NodeSetup } from "./node-setup.js";
 import type { FromWorker, ReplicationWorkerData } from "./worker-messages.js";
@@ -51,7 +52,12 @@ class WorkerChannel implements NodeChannel {
       applyAheadMax: parts.stateMachine.applyAheadMax ?? 1,
     };
     const program = new URL("./replication-worker.js", import.meta.url);
-    this.#worker = new Worker(program, { workerData, transferList: [port], name: "replication" });
+    this.#worker = new Worker(program, {
+      workerData,
+      transferList: [port],
+      name: "replication",
+      resourceLimits: THREAD_LIMITS,
+    });
     this.#worker.on("message", (message: FromWorker) => this.#onMessage(message));
     this.#worker.on("error", (error) => this.#onDeath(error.message));
     this.#worker.on("exit", (code) => this.#onDeath(`it ended with ${code}`));

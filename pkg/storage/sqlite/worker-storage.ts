@@ -16,6 +16,7 @@ import {
   StateMachineError,
 } from "../../replication/ports/index.js";
 import type { Cancel, FileLock, Logger, Timers } from "../../runtime/index.js";
+import { THREAD_LIMITS } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { Change, EdgeQuery, GraphNode, NodeQuery, OperationResult, Page } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
@@ -292,7 +293,13 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
       "ports" in workerData
         ? [...workerData.ports]
         : [workerData.control, workerData.owner, workerData.keeper];
-    const worker = new Worker(url, { workerData, transferList, name: `storage-${program}` });
+    const name = `storage-${program}`;
+    const worker = new Worker(url, {
+      workerData,
+      transferList,
+      name,
+      resourceLimits: THREAD_LIMITS,
+    });
     worker.on("message", (line: WorkerLogLine) => {
       this.#options.logger.log(line.level, line.event, line.message, line.fields);
     });
