@@ -5,25 +5,33 @@ import type { Cancel, Timers } from "../../pkg/runtime/index.js";
 /** Members come and go and restart on other ports; what is known is asked for again after this. */
 const REFRESH_MS = 5_000;
 const ASK_MS_MAX = 2_000;
+/** A member that has not said it this often is forgotten: half a minute of refreshes (FC-151). */
+const MISSED_MAX = 6;
+
+interface Told {
+  readonly http: string;
+  /** Questions in a row that it did not answer. */
+  readonly missed: number;
+}
 
 /** Where the members of the cluster serve HTTP, as far as they have said. */
 export class HttpAddresses {
-  readonly #replicator: ReplicatorClient;
+  readonly #replicator: Pick<ReplicatorClient, "onEvent" | "order">;
   readonly #timers: Timers;
   #own: string | null = null;
-  #known: ReadonlyMap<string, string> = new Map();
+  #known: ReadonlyMap<string, Told> = new Map();
   #asking = false;
   #closed = false;
   #cancel: Cancel = () => {};
   #stopListening = () => {};
 
-  constructor(replicator: ReplicatorClient, timers: Timers) {
+  constructor(replicator: Pick<ReplicatorClient, "onEvent" | "order">, timers: Timers) {
     this.#replicator = replicator;
     this.#timers = timers;
   }
 
   of(nodeId: string): string | undefined {
-    return this.#known.get(nodeId);
+    return this.#known.get(nodeId)?.http;
   }
 
   /** @param own - where this node serves; null: nowhere */
@@ -57,13 +65,17 @@ export class HttpAddresses {
   }
 }
 
-/** A member that did not answer now keeps the address it had. */
-function toAddresses(told: JsonValue, before: ReadonlyMap<string, string>) {
-  const addresses = new Map(before);
-  for (const [id, frontEnds] of Object.entries(Object(told) as Record<string, unknown>)) {
+/** A member that did not answer now keeps the address it had, for a while. */
+function toAddresses(told: JsonValue, before: ReadonlyMap<string, Told>): Map<string, Told> {
+  const answers = new Map(Object.entries(Object(told) as Record<string, unknown>));
+  const addresses = new Map<string, Told>();
+  for (const [id, { http, missed }] of before) {
+    if (!answers.has(id) && missed + 1 < MISSED_MAX)
+      addresses.set(id, { http, missed: missed + 1 });
+  }
+  for (const [id, frontEnds] of answers) {
     const { http } = Object(frontEnds) as { readonly http?: unknown };
-    if (typeof http === "string" && URL.canParse(http)) addresses.set(id, http);
-    else addresses.delete(id);
+    if (typeof http === "string" && URL.canParse(http)) addresses.set(id, { http, missed: 0 });
   }
   return addresses;
 }

@@ -75,15 +75,18 @@ export async function redirectFromFollower(
   reply: FastifyReply,
 ): Promise<boolean> {
   const { isLeader, leaderId } = await context.service.health();
-  const http = isLeader || leaderId === null ? undefined : context.httpOf(leaderId);
+  const isElsewhere = !isLeader && leaderId !== null && leaderId !== context.service.nodeId;
+  const http = isElsewhere ? context.httpOf(leaderId) : undefined;
   if (http === undefined) return false;
   redirect(request, reply, http);
   return true;
 }
 
+/** FC-151: once only. The node there forwards, so that two that name each other are no circle. */
 function redirect(request: FastifyRequest, reply: FastifyReply, http: string): void {
-  const location = new URL(request.raw.url ?? "/", http).href;
-  reply.code(307).header("location", location).send();
+  const location = new URL(request.raw.url ?? "/", http);
+  location.searchParams.delete("redirect");
+  reply.code(307).header("location", location.href).send();
 }
 
 /** `?redirect=true`: a write that belongs to the leader is answered with its address. */

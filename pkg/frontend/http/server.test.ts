@@ -35,7 +35,7 @@ async function serve(
     logger: silentLogger,
     metricsText: () => "nornicdb_raft_term 1\n",
     limits: options.http,
-    httpOf: (id) => (id === "n2" ? "http://n2.example:7474" : undefined),
+    httpOf: (id) => (id === "n3" ? undefined : `http://${id}.example:7474`),
   });
   ({ port } = await server.listen());
   base = `http://127.0.0.1:${port}`;
@@ -246,7 +246,7 @@ describe("bad requests", () => {
     });
     const redirected = await ask("PUT", "/nodes/a?redirect=true", {});
     expect(redirected.status).toBe(307);
-    expect(redirected.headers.get("location")).toBe("http://n2.example:7474/nodes/a?redirect=true");
+    expect(redirected.headers.get("location")).toBe("http://n2.example:7474/nodes/a");
     replicator.refuse = undefined;
     replicator.picture = { isLeader: false, leaderId: "n2" as never };
     expect((await ask("PUT", "/nodes/a?redirect=true", {})).status).toBe(307);
@@ -257,6 +257,18 @@ describe("bad requests", () => {
     replicator.refuse = new ReplicationError("COMMIT_UNKNOWN", "nobody knows");
     const unknown = await ask("PUT", "/nodes/a", {});
     expect(unknown).toMatchObject({ status: 504, body: { outcome: "unknown" } });
+  });
+
+  it("HT-8 a redirect leads one step on and never to the node itself (FC-151)", async () => {
+    replicator.picture = { isLeader: false, leaderId: "n2" as never };
+    const { status, headers } = await ask("PUT", "/nodes/a%20b?redirect=true&timeout=2s", {});
+    expect(status).toBe(307);
+    const location = headers.get("location") as string;
+    expect(location).toBe("http://n2.example:7474/nodes/a%20b?timeout=2s");
+    const there = await ask("PUT", location.slice("http://n2.example:7474".length), {});
+    expect(there).toMatchObject({ status: 201, body: { id: "a b" } });
+    replicator.picture = { isLeader: false, leaderId: "n1" as never };
+    expect((await ask("PUT", "/nodes/c?redirect=true", {})).status).toBe(201);
   });
 });
 

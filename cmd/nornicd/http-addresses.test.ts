@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { JsonValue } from "../../pkg/base/index.js";
+import { VirtualTime } from "../../test/support/index.js";
+import { HttpAddresses } from "./http-addresses.js";
+
+const REFRESH_MS = 5_000;
+
+/** A node whose cluster answers what `told` holds at the moment. */
+async function started(told: { now: Record<string, JsonValue> }) {
+  const time = new VirtualTime();
+  const replicator = { onEvent: () => () => {}, order: async () => told.now };
+  const addresses = new HttpAddresses(replicator, time);
+  addresses.start("http://n1:7474");
+  await time.advance(0);
+  return { time, addresses };
+}
+
+describe("where members serve HTTP", () => {
+  it("HT-8 an address is renewed, and forgotten half a minute after its member said it (FC-151)", async () => {
+    const told = { now: { n2: { http: "http://n2:1" } } as Record<string, JsonValue> };
+    const { time, addresses } = await started(told);
+    expect(addresses.of("n2")).toBe("http://n2:1");
+    told.now = { n2: { http: "http://n2:2" } };
+    await time.advance(REFRESH_MS);
+    expect(addresses.of("n2")).toBe("http://n2:2");
+    told.now = {};
+    await time.advance(5 * REFRESH_MS);
+    expect(addresses.of("n2")).toBe("http://n2:2");
+    await time.advance(REFRESH_MS);
+    expect(addresses.of("n2")).toBeUndefined();
+    addresses.close();
+  });
+
+  it("HT-8 a member that serves no HTTP any more is not led to", async () => {
+    const told = { now: { n2: { http: "http://n2:1" } } as Record<string, JsonValue> };
+    const { time, addresses } = await started(told);
+    told.now = { n2: {} };
+    await time.advance(REFRESH_MS);
+    expect(addresses.of("n2")).toBeUndefined();
+    addresses.close();
+  });
+});
