@@ -49,4 +49,6 @@ export const MessageType = {
   orderResponse: 47,
   /** The answer to a message that asks for none. */
   taken: 48,
+  positionQuery: 49,
+  positionAnswer: 50,
 } as const;
