@@ -14,7 +14,9 @@ import {
   stepDown,
   transferLeader,
 } from "./member-verbs.js";
+import { promote, switchOver } from "./pair-verbs.js";
 import { recover } from "./recover.js";
+import { salvageDiscard, salvageList, salvageReplay, salvageShow } from "./salvage-verbs.js";
 import { foldersOf, type SettingsOptions, settingsFrom } from "./settings.js";
 import { snapshotInfo } from "./snapshot-file.js";
 import { snapshotRestore } from "./snapshot-restore.js";
@@ -76,6 +78,7 @@ function buildProgram(io: Io, say: Say): Command {
     .exitOverride();
   addNodeVerbs(program, io, say);
   addMemberVerbs(program, io, say);
+  addPairVerbs(program, io, say);
   addWalVerbs(program, io, say);
   addSnapshotVerbs(program, io, say);
   addConfigVerbs(program, io, say);
@@ -161,6 +164,42 @@ function addMemberVerbs(program: Command, io: Io, say: Say): void {
     .action(async (options: SettingsOptions & { yes?: boolean }) =>
       say(await recover(settingsFrom(options, io), options.yes === true)),
     );
+}
+
+function addPairVerbs(program: Command, io: Io, say: Say): void {
+  program
+    .command("promote")
+    .description("makes the standby that is asked the primary; refused when writes would be lost")
+    .option("--force", "also when acknowledged writes may be lost")
+    .option("--others-stopped", "I have made sure that no other node of the pair runs")
+    .action(async (options: { force?: boolean; othersStopped?: boolean }, command: Command) =>
+      say(await promote(clientOf(command, io), options)),
+    );
+  program
+    .command("switchover")
+    .description("has the primary hand over to a standby without losing a write")
+    .argument("[id]", "without one, the standby that is furthest")
+    .action(async (id: string | undefined, _options, command: Command) =>
+      say(await switchOver(clientOf(command, io), id)),
+    );
+  const salvage = program
+    .command("salvage")
+    .description("writes that a failed primary had and its successor has not");
+  salvage
+    .command("list")
+    .description("the files on the node that is asked")
+    .action(async (_options, command: Command) => say(await salvageList(clientOf(command, io))));
+  const one = (name: string, description: string, verb: typeof salvageShow) =>
+    salvage
+      .command(name)
+      .description(description)
+      .argument("<id>")
+      .action(async (id: string, _options, command: Command) =>
+        say(await verb(clientOf(command, io), id)),
+      );
+  one("show", "the writes in one", salvageShow);
+  one("replay", "offers its writes to the primary again; each is applied once", salvageReplay);
+  one("discard", "removes one for good", salvageDiscard);
 }
 
 /** Options of verbs that work on the files of a stopped node. */

@@ -85,6 +85,7 @@ export interface VerifyReport {
 /** Operator actions that only some modes have. */
 const ADMIN_ACTIONS = [
   "promote",
+  "switch over",
   "add member",
   "remove member",
   "promote member",
@@ -95,6 +96,9 @@ const ADMIN_ACTIONS = [
   "list conflicts",
   "resolve conflict",
   "list salvage",
+  "show salvage",
+  "replay salvage",
+  "discard salvage",
 ] as const;
 export type AdminAction = (typeof ADMIN_ACTIONS)[number];
 export type AdminActions = {

@@ -124,7 +124,18 @@ interface ActionRoute {
 }
 
 const ACTIONS: readonly ActionRoute[] = [
-  { method: "POST", url: "/admin/promote", action: "promote" },
+  {
+    method: "POST",
+    url: "/admin/promote",
+    action: "promote",
+    fields: { force: { type: "boolean" }, others_stopped: { type: "boolean" } },
+  },
+  {
+    method: "POST",
+    url: "/admin/switchover",
+    action: "switch over",
+    fields: { target: string },
+  },
   {
     method: "POST",
     url: "/admin/cluster/add",
@@ -162,6 +173,9 @@ const ACTIONS: readonly ActionRoute[] = [
     fields: { winner: string, value: {} },
   },
   { method: "GET", url: "/admin/salvage", action: "list salvage" },
+  { method: "GET", url: "/admin/salvage/:id", action: "show salvage" },
+  { method: "POST", url: "/admin/salvage/:id/replay", action: "replay salvage" },
+  { method: "POST", url: "/admin/salvage/:id/discard", action: "discard salvage" },
 ];
 
 function addActions(app: FastifyInstance, context: HttpContext): void {
