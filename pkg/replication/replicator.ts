@@ -32,6 +32,11 @@ export interface ReadOptions extends ApplyOptions {
   readonly after?: Position | undefined;
   /** `ONE` only: refuse with `LAGGING` when this node is further behind. */
   readonly maxLagEntries?: number | undefined;
+  /**
+   * The one thing that is looked at, as `ComparableContent` names it: a leader's read of it waits
+   * for writes of it that are under way.
+   */
+  readonly key?: string | undefined;
 }
 
 export interface PeerHealth {
@@ -41,6 +46,8 @@ export interface PeerHealth {
   readonly healthy: boolean;
   /** Entries behind; null where this node cannot know. */
   readonly lag: number | null;
+  /** How long it has been without something committed; null or missing where nobody can know. */
+  readonly lagMs?: number | null;
   readonly state: string;
   /** null where this node cannot know. */
   readonly lastContactMs: number | null;
@@ -71,6 +78,10 @@ export interface Health {
   readonly logBytes: number;
   readonly pendingProposals: number;
   readonly lagEntries: number;
+  /**
+   * For how long something has been committed that is not applied here, or, where that is longer,
+   * since this node has heard of no leader.
+   */
   readonly lagMs: number;
   readonly region: string | null;
   readonly peers: readonly PeerHealth[];
@@ -81,6 +92,15 @@ export type ReplicatorEvent =
   | {
       readonly kind: "leader";
       readonly leaderId: NodeId | null;
+      readonly term: Term;
+      readonly at: number;
+    }
+  /** The membership in force here is another one; `outgoing` while both lists of voters count. */
+  | {
+      readonly kind: "members";
+      readonly voters: readonly string[];
+      readonly outgoing: readonly string[];
+      readonly learners: readonly string[];
       readonly term: Term;
       readonly at: number;
     }

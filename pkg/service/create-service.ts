@@ -17,7 +17,7 @@ import {
 import type { Digest, SnapshotReader, StateMachine } from "../replication/ports/index.js";
 import type { Clock, Logger, Metrics, Timers } from "../runtime/index.js";
 import type { EdgeQuery, GraphReader, NodeQuery, OperationResult } from "../storage/index.js";
-import { encodeOperations, validateOperations } from "../storage/index.js";
+import { edgeKey, encodeOperations, nodeKey, validateOperations } from "../storage/index.js";
 import { Admission } from "./admission.js";
 import { type AuthenticationPolicy, Authenticator } from "./authentication.js";
 import { parseBookmark, toBookmark } from "./bookmark.js";
@@ -134,11 +134,15 @@ class NodeService implements Service {
   }
 
   getNode(id: string, options?: ReadOptions) {
-    return this.#read(options, (at) => this.#parts.storage.getNode(id, at));
+    return this.#read({ ...options, key: nodeKey(id) }, (at) =>
+      this.#parts.storage.getNode(id, at),
+    );
   }
 
   getEdge(id: string, options?: ReadOptions) {
-    return this.#read(options, (at) => this.#parts.storage.getEdge(id, at));
+    return this.#read({ ...options, key: edgeKey(id) }, (at) =>
+      this.#parts.storage.getEdge(id, at),
+    );
   }
 
   findNodes(query: NodeQuery, options?: ReadOptions) {
@@ -282,7 +286,7 @@ class NodeService implements Service {
   }
 
   async #read<T>(
-    options: ReadOptions = {},
+    options: ReadOptions & { readonly key?: string } = {},
     run: (at: Position) => Promise<T>,
   ): Promise<ReadAnswer<T>> {
     const level = options.level ?? this.#readLevel;

@@ -17,6 +17,7 @@ export type {
   PutEdge,
   PutNode,
 } from "./graph.js";
+export { type CommandKeys, edgeKey, keysOfCommand, nodeKey } from "./keys-of-command.js";
 export { STORAGE_LIMITS } from "./limits.js";
 export {
   createMemoryStorage,

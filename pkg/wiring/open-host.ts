@@ -16,6 +16,7 @@ import {
   systemRandom,
   systemTimers,
 } from "../runtime/node/index.js";
+import { keysOfCommand } from "../storage/index.js";
 import { openSegmentedLog } from "../storage/log/index.js";
 import { createTransport } from "../transport/index.js";
 import { checkModeChange } from "./mode-change.js";
@@ -98,6 +99,7 @@ function openRaftMode(
     transport,
     fileSystem: nodeFileSystem(),
     metrics,
+    keysOf: keysOfCommand,
     ...ports,
   });
 }

@@ -20,13 +20,9 @@ export function replicationHealth(health: Health) {
     lag_entries: health.lagEntries,
     lag_ms: health.lagMs,
     region: health.region,
-    peers: health.peers.map(({ id, address, role, healthy, lag, state, lastContactMs }) => ({
-      id,
-      address,
-      role,
-      healthy,
-      lag,
-      state,
+    peers: health.peers.map(({ lastContactMs, lagMs, ...peer }) => ({
+      ...peer,
+      lag_ms: lagMs ?? null,
       last_contact: lastContactMs,
     })),
   };
@@ -45,8 +41,9 @@ export function members(health: Health) {
     healthy: health.healthy,
     match_index: health.durableIndex as number | null,
     lag: health.lagEntries as number | null,
+    lag_ms: health.lagMs as number | null,
   };
-  const others = health.peers.map(({ id, address, role, state, healthy, lag }) => ({
+  const others = health.peers.map(({ id, address, role, state, healthy, lag, lagMs }) => ({
     id,
     address,
     state,
@@ -54,6 +51,7 @@ export function members(health: Health) {
     healthy,
     match_index: lag === null ? null : Math.max(0, health.lastIndex - lag),
     lag,
+    lag_ms: lagMs ?? null,
   }));
   return [self, ...others];
 }
@@ -74,14 +72,14 @@ export function clusterStatus(health: Health) {
 /** How far this node is behind, by its own account and the leader's, and how far the others are. */
 export function replicationLag(own: Health, cluster: Health) {
   const all = members(cluster);
-  const asSeen = all.find(({ id }) => id === own.nodeId)?.lag ?? 0;
+  const asSeen = all.find(({ id }) => id === own.nodeId);
   return {
-    lag_entries: Math.max(own.lagEntries, asSeen),
-    lag_ms: own.lagMs,
+    lag_entries: Math.max(own.lagEntries, asSeen?.lag ?? 0),
+    lag_ms: Math.max(own.lagMs, asSeen?.lag_ms ?? 0),
     as_seen_by: cluster.nodeId,
     peers: all
       .filter(({ id }) => id !== own.nodeId)
-      .map(({ id, role, lag }) => ({ id, role, lag_entries: lag })),
+      .map(({ id, role, lag, lag_ms }) => ({ id, role, lag_entries: lag, lag_ms })),
   };
 }
 

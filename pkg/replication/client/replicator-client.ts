@@ -188,7 +188,8 @@ export class ReplicatorClient implements Replicator {
     const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
     const maxLagEntries = options.maxLagEntries ?? this.#parts.maxLagEntries ?? null;
     const waitsFor = this.#parts.mode === "standalone" ? 0 : after;
-    const request = { level, after: waitsFor, maxLagEntries, timeoutMs };
+    const { key } = options;
+    const request = { level, after: waitsFor, maxLagEntries, timeoutMs, key };
     const read = (ticket: number): ToNode => ({ kind: "read", ticket, request });
     const reached = (await this.#ask(read, options)) as Position;
     if (after <= reached.index) return reached;
@@ -386,6 +387,7 @@ export class ReplicatorClient implements Replicator {
 
 /** What the node said last, brought up to date by what it says now. */
 function changed(health: Health, event: ReplicatorEvent): Health {
+  if (event.kind === "members") return health;
   if (event.kind === "role") return { ...health, role: event.role, term: event.term };
   if (event.kind === "leader") {
     const { leaderId, term } = event;

@@ -2,7 +2,7 @@ import type { JsonValue, LogIndex, Position } from "../../base/index.js";
 import type { LogLevel } from "../../runtime/index.js";
 import type { ReplicationError } from "../errors.js";
 import type { Entry } from "../ports/index.js";
-import type { Health, ReadLevel } from "../replicator.js";
+import type { Health, ReadLevel, ReplicatorEvent } from "../replicator.js";
 import type { Answer } from "./driver.js";
 import type { Core, CoreView, Input, Proposal } from "./effects.js";
 
@@ -23,6 +23,8 @@ export interface ModeHost<State, I> {
   settleRead(ticket: number, outcome: Position | ReplicationError): void;
   /** Ends an order. */
   settleOrder(ticket: number, outcome: JsonValue | ReplicationError): void;
+  /** Tells whoever listens to this node's events. */
+  tell(event: ReplicatorEvent): void;
   /** Nothing more is acknowledged; the process must end. */
   fail(error: unknown): void;
 }
@@ -52,8 +54,13 @@ export interface Mode<State, I, E> {
   propose(proposals: readonly Proposal[]): void;
   /** @returns the answers that are final; the mode goes on with the others */
   answered(answers: readonly Answer[]): readonly Answer[];
-  /** Ends in `host.settleRead` with the position that the read must see. */
-  read(ticket: number, level: ReadLevel): void;
+  /**
+   * Ends in `host.settleRead` with the position that the read must see.
+   * @param key - the one thing that the read looks at, if it is one
+   */
+  read(ticket: number, level: ReadLevel, key?: string): void;
+  /** Inputs have been handled, and something may have been applied. */
+  stepped?(): void;
   /**
    * A marker was applied: state machine and log stand exactly there until the promise resolves.
    * Never rejects but for what must end the node.

@@ -102,6 +102,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       answer: (answers) => this.#onAnswers(answers),
       settleRead: (ticket, outcome) => this.#onRead(ticket, outcome),
       settleOrder: (ticket, outcome) => parts.listener.onOrder(ticket, outcome),
+      tell: (event) => parts.listener.onEvent(event),
       fail: (error) => this.#driver.fail(error),
     });
   }
@@ -152,7 +153,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       return;
     }
     this.#reads.set(ticket, request);
-    this.#parts.mode.read(ticket, request.level);
+    this.#parts.mode.read(ticket, request.level, request.key);
   }
 
   #lagError({ level, maxLagEntries }: ReadRequest): ReplicationError | undefined {
@@ -264,6 +265,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     const view = this.#driver.view();
     this.#lastView = view;
     if (view.state !== "starting") this.#ready.resolve();
+    this.#parts.mode.stepped?.();
     this.#settleReached();
     const { listener, clock } = this.#parts;
     const leaderId = this.#leaderOf(view);

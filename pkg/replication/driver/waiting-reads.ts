@@ -11,6 +11,8 @@ export interface ReadRequest {
   readonly maxLagEntries: number | null;
   /** After so many milliseconds nobody waits any more. */
   readonly timeoutMs: number;
+  /** The one thing that is looked at; missing: many. */
+  readonly key?: string | undefined;
 }
 
 interface Waiter {

@@ -39,7 +39,7 @@ async function outcomeOf(...refusals: readonly ErrorCode[]): Promise<string> {
 
 describe("forwarded writes", () => {
   it("RB-3 a refusal after an attempt of unknown fate is unknown", async () => {
-    expect(await outcomeOf("COMMIT_UNKNOWN", "SHUTTING_DOWN")).toBe("COMMIT_UNKNOWN");
+    expect(await outcomeOf("COMMIT_UNKNOWN", "READ_ONLY")).toBe("COMMIT_UNKNOWN");
     expect(await outcomeOf("COMMIT_UNKNOWN", "OVERLOADED")).toBe("COMMIT_UNKNOWN");
     expect(await outcomeOf("NOT_LEADER", "COMMIT_UNKNOWN", "NOT_LEADER", "READ_ONLY")).toBe(
       "COMMIT_UNKNOWN",
@@ -53,7 +53,17 @@ describe("forwarded writes", () => {
   });
 
   it("RB-3 a refusal of every attempt means that nothing happened", async () => {
-    expect(await outcomeOf("SHUTTING_DOWN")).toBe("SHUTTING_DOWN");
+    expect(await outcomeOf("TOO_LARGE")).toBe("TOO_LARGE");
     expect(await outcomeOf(...new Array<ErrorCode>(20).fill("NOT_LEADER"))).toBe("NOT_LEADER");
+  });
+
+  it("RB-9 a leader that stops ends no write of another node's client", async () => {
+    expect(await outcomeOf("SHUTTING_DOWN", "NOT_LEADER", "TOO_LARGE")).toBe("TOO_LARGE");
+  });
+
+  it("RB-7 a key blocked by an attempt of unknown fate is waited for", async () => {
+    expect(await outcomeOf("KEY_BLOCKED")).toBe("KEY_BLOCKED");
+    const blocked = new Array<ErrorCode>(20).fill("KEY_BLOCKED");
+    expect(await outcomeOf("COMMIT_UNKNOWN", ...blocked)).toBe("COMMIT_UNKNOWN");
   });
 });

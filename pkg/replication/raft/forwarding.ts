@@ -89,7 +89,9 @@ export class Forwarder {
   #goesOn(write: Write, error: ReplicationError): boolean {
     const unknown = error.code === "COMMIT_UNKNOWN";
     if (unknown) write.maybe = true;
-    if (!unknown && !ELSEWHERE.has(error.code)) return false;
+    // An earlier attempt may be what is in the way, or have been cut: only time tells.
+    const inTheWay = write.maybe && error.code === "KEY_BLOCKED";
+    if (!unknown && !inTheWay && !ELSEWHERE.has(error.code)) return false;
     return !this.#isLate(write);
   }
 
@@ -118,7 +120,7 @@ export class Forwarder {
     }
     const own = writes.map(({ proposal: { ticket } }, at): Answer => {
       const answer = answers[at];
-      if (answer !== undefined) return { ticket, ...answer };
+      if (answer !== undefined) return { ticket, ...fromLeader(answer) };
       return { ticket, refused: new ReplicationError("COMMIT_UNKNOWN", "an answer is missing") };
     });
     this.#parts.answer(this.answered(own));
@@ -139,4 +141,10 @@ export class Forwarder {
     const message = `the write may or may not take effect: ${error.message}`;
     return { ticket, refused: new ReplicationError("COMMIT_UNKNOWN", message) };
   }
+}
+
+/** A leader that stops hands over: that is its end, not that of the write. */
+function fromLeader(answer: ForwardedAnswer): ForwardedAnswer {
+  if (!("refused" in answer) || answer.refused.code !== "SHUTTING_DOWN") return answer;
+  return { refused: new ReplicationError("NO_LEADER", answer.refused.message) };
 }

@@ -1,6 +1,7 @@
 import type { Clock, Timers } from "../../runtime/index.js";
 import type { LogStore, Transport } from "../ports/index.js";
 import type { Verification, VerificationHost } from "../verification/index.js";
+import type { KeysOf } from "./blocked-keys.js";
 import type { ConfigEntry } from "./core/membership.js";
 import type { RaftCore } from "./core/step.js";
 import type { MembersFile } from "./members-file.js";
@@ -16,6 +17,8 @@ export interface RaftModeParts {
   readonly kept: readonly ConfigEntry[];
   readonly openSnapshots: (host: SnapshotsHost) => Promise<RaftSnapshots>;
   readonly openVerification: (host: VerificationHost) => Verification;
+  /** Missing: no key is ever blocked. */
+  readonly keysOf?: KeysOf | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly timing: RaftTiming;
@@ -33,6 +36,8 @@ export interface RaftTiming {
   readonly patienceMs: number;
   /** Longest that a write whose fate is unknown is tried again. */
   readonly retryMs: number;
+  /** A leader that has not heard a quorum for longer takes no second write of a key. */
+  readonly outageMs: number;
   /** Longest wait for a successor at shutdown. */
   readonly handOverMs: number;
 }

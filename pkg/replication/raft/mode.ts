@@ -8,22 +8,26 @@ import { ReplicationError } from "../errors.js";
 import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
 import type { ReadLevel } from "../replicator.js";
 import { VERIFY_LIMITS, type Verification } from "../verification/index.js";
+import { READ_HERE } from "./all-reads.js";
+import { CommitTimes } from "./commit-times.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
 import type { ConfigEntry, Membership } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
 import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
 import { Forwarder } from "./forwarding.js";
-import { neededFrom } from "./members-file.js";
+import { KeptMembers } from "./kept-members.js";
+import { LeaderWrites } from "./leader-writes.js";
+import { membersEvent, modeHealth, silentMs } from "./mode-health.js";
 import type { RaftModeParts } from "./mode-parts.js";
 import { noLeader } from "./no-leader.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
-import { peerHealth } from "./peer-health.js";
 import { RaftPeers } from "./peers.js";
-import { RaftReads } from "./reads.js";
+import { ReadLevels } from "./read-levels.js";
 import { recoveredInput } from "./recovered.js";
 import { RemoteWrites } from "./remote-writes.js";
+import { sendEntries } from "./send-entries.js";
 import type { RaftSnapshots } from "./snapshots.js";
 import { verificationHost } from "./verifying.js";
 import { Whereabouts } from "./whereabouts.js";
@@ -31,7 +35,6 @@ import { Whereabouts } from "./whereabouts.js";
 type SharedKind = "persist" | "apply" | "answer" | "refuse" | "note";
 /** The effects that the shared driver does not know. */
 export type RaftOwnEffect = Exclude<RaftEffect, { readonly kind: SharedKind }>;
-type Of<Kind extends RaftOwnEffect["kind"]> = Extract<RaftOwnEffect, { kind: Kind }>;
 
 const VERIFY = "verify";
 /** Longest wait for a leader that compares everything and sees repairs through, in milliseconds. */
@@ -48,15 +51,16 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   readonly #peers: RaftPeers;
   readonly #forwarder: Forwarder;
   readonly #remote: RemoteWrites;
-  readonly #reads: RaftReads;
+  readonly #reads: ReadLevels;
+  readonly #writes: LeaderWrites;
+  readonly #commitTimes = new CommitTimes();
   readonly #orders: RaftOrders;
   readonly #whereabouts: Whereabouts;
   readonly #verification: Verification;
   #host: ModeHost<RaftState, RaftInput> | undefined;
   #snapshots: RaftSnapshots | undefined;
   #configs: readonly ConfigEntry[] | undefined;
-  /** What the members' file holds. */
-  #keptConfigs: readonly ConfigEntry[] | undefined;
+  readonly #keptMembers: KeptMembers;
   #leader: NodeId | null = null;
   readonly #ticks: TickClock;
   #snapshotTickMs: number;
@@ -67,6 +71,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     const { clock, timing, own } = parts;
     this.core = parts.core;
     this.#parts = parts;
+    this.#keptMembers = new KeptMembers(parts.members, parts.log);
     this.#ticks = new TickClock({ clock, ...timing });
     this.#snapshotTickMs = clock.monotonicMs();
     this.#peers = new RaftPeers({
@@ -78,55 +83,70 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
       onRequest: (from, message) => this.#onRequest(from, message),
     });
-    this.#remote = new RemoteWrites((proposals) => this.#input({ kind: "propose", proposals }));
-    this.#forwarder = new Forwarder({
+    this.#writes = new LeaderWrites({
+      log: parts.log,
+      keysOf: parts.keysOf,
+      outageMs: timing.outageMs,
+      state: () => this.#bound().state(),
+      silentMs: () => timing.tickMs * this.core.view(this.#bound().state()).silentTicks,
+      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      answer: (answers) => this.#bound().answer(this.answered(answers)),
+    });
+    const looking = {
       clock,
       patienceMs: timing.patienceMs,
-      retryMs: timing.retryMs,
       self: own.id,
       leader: () => this.#leader,
-      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      noLeader: () => this.#noLeader(),
+    };
+    const order = (node: NodeId, order: Order) => this.#orders.at(node, order);
+    const membership = () => this.#membership();
+    this.#remote = new RemoteWrites((proposals) => this.#writes.take(proposals));
+    this.#forwarder = new Forwarder({
+      ...looking,
+      retryMs: timing.retryMs,
+      propose: (proposals) => this.#writes.take(proposals),
       forward: async (leader, payloads) =>
         answersOf(await this.#call(leader, forwardMessage(payloads), timing.retryMs)),
       answer: (answers) => this.#bound().answer(answers),
-      noLeader: () => this.#noLeader(),
     });
-    this.#reads = new RaftReads({
-      clock,
-      patienceMs: timing.patienceMs,
-      leader: () => this.#leader,
-      self: own.id,
+    this.#reads = new ReadLevels({
+      ...looking,
       ask: (ticket, level) => this.#input({ kind: "read", ticket, level }),
+      blockedBy: (key) => this.#writes.blockedBy(key),
+      applied: () => this.#bound().applied().index,
+      position: () => this.#bound().applied(),
       settle: (ticket, outcome) => this.#bound().settleRead(ticket, outcome),
-      noLeader: () => this.#noLeader(),
+      membership,
+      quarantine: () => this.#verification.quarantine(),
+      order,
     });
     this.#orders = new RaftOrders({
       self: own.id,
       leader: () => this.#leader,
       input: (input) => this.#input(input),
-      forward: (leader, message, action) =>
-        this.#call(leader, message, action === VERIFY ? VERIFY_ORDER_MS : timing.retryMs),
-      work: (action) => (action === VERIFY ? () => this.#verification.verify() : undefined),
+      forward: (leader, message, action) => this.#call(leader, message, this.#orderMs(action)),
+      work: (action) => this.#workOf(action),
       tell: (action) => this.#whereabouts.tell(action),
       settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
     });
     this.#whereabouts = new Whereabouts({
       self: own,
-      membership: () => this.#membership(),
+      membership,
       health: () => this.#bound().health(),
       call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
-      order: (node, order) => this.#orders.at(node, order),
+      order,
     });
     this.#verification = parts.openVerification(
       verificationHost({
         self: own.id,
         host: () => this.#bound(),
-        membership: () => this.#membership(),
+        membership,
         leader: () => this.#leader,
         input: (input) => this.#input(input),
         connection: (id) => this.#peers.connection(id),
         snapshots: () => this.#snapshots,
-        order: (node, order) => this.#orders.at(node, order),
+        order,
       }),
     );
   }
@@ -166,7 +186,9 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
         this.#peers.send(effect.to, effect.body);
         return;
       case "send_entries":
-        this.#sendEntries(effect);
+        this.#bound().input(
+          sendEntries(effect, this.#parts.log, (to, body) => this.#peers.send(to, body)),
+        );
         return;
       case "send_snapshot":
         void this.#snapshots?.send(effect.to, effect.term);
@@ -205,14 +227,13 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     return this.#forwarder.answered(writes);
   }
 
-  read(ticket: number, level: ReadLevel): void {
-    if (level === "ONE" || level === "LOCAL_ONE") {
-      this.#bound().settleRead(ticket, this.#bound().applied());
-      return;
-    }
-    const quarantine = this.#verification.quarantine();
-    if (quarantine === undefined) this.#reads.begin(ticket, level);
-    else this.#bound().settleRead(ticket, quarantine);
+  read(ticket: number, level: ReadLevel, key?: string): void {
+    this.#reads.begin(ticket, level, key);
+  }
+
+  stepped(): void {
+    this.#reads.release();
+    this.#writes.release();
   }
 
   order(ticket: number, order: Order): void {
@@ -222,6 +243,17 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     }
     const settle = (outcome: JsonValue) => this.#bound().settleOrder(ticket, outcome);
     void this.#whereabouts.frontEnds(order.args).then(settle);
+  }
+
+  #workOf(action: string): (() => Promise<JsonValue>) | undefined {
+    if (action === READ_HERE) return () => this.#reads.here();
+    return action === VERIFY ? () => this.#verification.verify() : undefined;
+  }
+
+  #orderMs(action: string): number {
+    const { timing } = this.#parts;
+    if (action === VERIFY) return VERIFY_ORDER_MS;
+    return action === READ_HERE ? timing.callTimeoutMs : timing.retryMs;
   }
 
   #noLeader(): ReplicationError {
@@ -242,38 +274,23 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   health(): ModeHealth {
-    const view = this.core.view(this.#bound().state());
-    const { own, timing } = this.#parts;
-    const leader = view.leaderId;
-    const leaderAddr = leader === own.id ? own.address : leader && this.#peers.addressOf(leader);
-    return {
-      address: own.address,
-      leaderAddr: leaderAddr ?? null,
-      peers: peerHealth({
-        view,
-        self: own.id,
-        tickMs: timing.tickMs,
-        isConnected: (id) => this.#peers.isConnected(id),
-        addressOf: (id) => this.#peers.addressOf(id),
-      }),
-      lagMs: 0,
-    };
+    const state = this.#bound().state();
+    const { own, timing, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    return modeHealth({
+      view: this.core.view(state),
+      own,
+      tickMs: timing.tickMs,
+      isConnected: (id) => this.#peers.isConnected(id),
+      addressOf: (id) => this.#peers.addressOf(id),
+      behindMs: (index) => this.#commitTimes.behindMs(index, nowMs),
+      leaderSilentMs: silentMs(state, timing),
+    });
   }
 
   async beforeCut(upTo: LogIndex): Promise<LogIndex> {
-    const { base } = this.#parts.log;
-    const { configs } = this.#bound().state();
-    // The members' file says what is being put in place, until it is.
-    const isInstalling = () => this.#bound().state().installing !== null;
-    if (configs !== this.#keptConfigs && !isInstalling()) {
-      await this.#parts.members.write({
-        configs: neededFrom(configs, base.index),
-        installing: null,
-      });
-      this.#keptConfigs = configs;
-    }
-    if (isInstalling()) return base.index;
-    return Math.min(upTo, this.#snapshots?.neededAfter() ?? upTo) as LogIndex;
+    const mayCut = await this.#keptMembers.beforeCut(upTo, () => this.#bound().state());
+    return Math.min(mayCut, this.#snapshots?.neededAfter() ?? mayCut) as LogIndex;
   }
 
   cut(base: Position): void {
@@ -286,7 +303,8 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     const { clock, timing, timers } = this.#parts;
     const untilMs = clock.monotonicMs() + timing.handOverMs;
     const leads = () => this.#bound().state().role === "leader";
-    while (leads() && this.#isCluster() && clock.monotonicMs() < untilMs) {
+    const isCluster = this.#membership().voters.length > 1;
+    while (leads() && isCluster && clock.monotonicMs() < untilMs) {
       await new Promise<void>((done) => void timers.after(timing.tickMs, done));
     }
   }
@@ -302,10 +320,6 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     this.#peers.close();
     await this.#parts.transport.close();
     await this.#snapshots?.close();
-  }
-
-  #isCluster(): boolean {
-    return this.#membership().voters.length > 1;
   }
 
   #bound(): ModeHost<RaftState, RaftInput> {
@@ -328,9 +342,14 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   #follow(): void {
     const state = this.#bound().state();
     if (state.configs !== this.#configs) {
+      const before = this.#configs?.at(-1);
       this.#configs = state.configs;
       const members = this.#membership();
       this.#peers.setMembers([...members.voters, ...members.outgoing, ...members.learners]);
+      if (before !== undefined && before.index !== state.configs.at(-1)?.index) {
+        const at = this.#parts.clock.wallMs();
+        this.#bound().tell(membersEvent(members, state.hard.term, at));
+      }
     }
     if (state.leader === this.#leader) return;
     this.#leader = state.leader;
@@ -345,6 +364,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       this.#forwarder.retry();
       this.#reads.retry();
       const nowMs = clock.monotonicMs();
+      this.#commitTimes.note(this.#bound().state().hard.commit, nowMs);
       if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
         this.#snapshotTickMs = nowMs;
         this.#snapshots?.tick();
@@ -354,22 +374,6 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       }
       if (this.#closing === undefined) this.#tickSoon();
     });
-  }
-
-  #sendEntries(effect: Of<"send_entries">): void {
-    const { to, term, prevIndex, prevTerm, from, upTo, bytesMax, commit } = effect;
-    const { log } = this.#parts;
-    const sent = { kind: "sent" as const, to, term };
-    if (from < log.firstIndex) {
-      const nothing = { upTo: (from - 1) as LogIndex, bytes: 0 };
-      this.#bound().input({ ...sent, ...nothing, compacted: true });
-      return;
-    }
-    const entries = log.read(from, upTo, bytesMax);
-    const last = entries.at(-1)?.index ?? ((from - 1) as LogIndex);
-    const bytes = entries.reduce((sum, { payload }) => sum + payload.length, 0);
-    this.#peers.send(to, { kind: "append", term, prevIndex, prevTerm, entries, commit });
-    this.#bound().input({ ...sent, upTo: last, bytes, compacted: false });
   }
 
   async #onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage> {

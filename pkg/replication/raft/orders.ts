@@ -158,7 +158,7 @@ export class RaftOrders {
       );
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      settle(new ReplicationError("COMMIT_UNKNOWN", `the leader did not answer: ${reason}`));
+      settle(new ReplicationError("COMMIT_UNKNOWN", `${leader} did not answer: ${reason}`));
     }
   }
 

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/index.js";
+import type { LogIndex, NodeId } from "../../base/index.js";
 import type { PeerHealth } from "../replicator.js";
 import { memberIds } from "./core/membership.js";
 import type { RaftView } from "./core/view.js";
@@ -9,6 +9,8 @@ export interface PeerHealthParts {
   readonly tickMs: number;
   isConnected(id: NodeId): boolean;
   addressOf(id: NodeId): string | undefined;
+  /** For how long something after that index has been committed, in milliseconds. */
+  behindMs(index: LogIndex): number;
 }
 
 /** A link silent for longer counts as unhealthy, in ticks of the core. */
@@ -25,12 +27,20 @@ export function peerHealth(parts: PeerHealthParts): readonly PeerHealth[] {
       const common = { id, address: parts.addressOf(id) ?? "", role: roleOf(view, id) };
       if (seen === undefined) {
         const state = connected ? "connected" : "unreachable";
-        return { ...common, healthy: connected, lag: null, state, lastContactMs: null };
+        return {
+          ...common,
+          healthy: connected,
+          lag: null,
+          lagMs: null,
+          state,
+          lastContactMs: null,
+        };
       }
       return {
         ...common,
         healthy: seen.silentTicks < HEALTHY_SILENT_TICKS,
         lag: view.lastIndex - seen.match,
+        lagMs: parts.behindMs(seen.match),
         state: seen.phase,
         lastContactMs: seen.silentTicks * tickMs,
       };

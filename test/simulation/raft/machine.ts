@@ -14,6 +14,7 @@ import {
   type RaftState,
 } from "../../../pkg/replication/raft/index.js";
 import { type LogFields, type Logger, noMetrics } from "../../../pkg/runtime/index.js";
+import { keysOfCommand } from "../../../pkg/storage/index.js";
 import { openSegmentedLog } from "../../../pkg/storage/log/index.js";
 import { type ClusterTransport, createTransport } from "../../../pkg/transport/index.js";
 import { openDirectChannel } from "../../../pkg/wiring/direct-channel.js";
@@ -244,6 +245,7 @@ export class Machine {
       log,
       stateMachine: storage,
       transport,
+      keysOf: keysOfCommand,
     });
     // The node reads the core from here: what it is told and answers is seen from outside.
     Object.defineProperty(mode, "core", { value: this.#watched(process, mode.core) });

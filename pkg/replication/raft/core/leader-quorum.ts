@@ -16,11 +16,16 @@ export function reachedByQuorum(turn: Turn, own: number, of: (peer: Peer) => num
   });
 }
 
-/** RA-23: true while a quorum was heard within one election timeout. */
-export function hearsQuorum(turn: Turn): boolean {
+/** Ticks since a quorum was last heard, or since the election. */
+export function quorumSilence(turn: Turn): number {
   const { now } = turn.s;
   const heardAt = reachedByQuorum(turn, now, (peer) => peer.heardAt);
-  return now - Math.max(heardAt, leadershipOf(turn).since) < turn.options.ticks.electionTicks;
+  return now - Math.max(heardAt, leadershipOf(turn).since);
+}
+
+/** RA-23: true while a quorum was heard within one election timeout. */
+export function hearsQuorum(turn: Turn): boolean {
+  return quorumSilence(turn) < turn.options.ticks.electionTicks;
 }
 
 /** RA-15: no other leader can exist yet, whatever the network does. */

@@ -1,7 +1,7 @@
 import type { LogIndex, NodeId, Term } from "../../../base/index.js";
 import type { CoreView } from "../../driver/effects.js";
 import { obstacleOf } from "./commit.js";
-import { hearsQuorum, holdsLease } from "./leader-quorum.js";
+import { hearsQuorum, holdsLease, quorumSilence } from "./leader-quorum.js";
 import { findVoter, type Membership } from "./membership.js";
 import type { RaftState } from "./state.js";
 import { beginTurn, type CoreParts, membershipOf } from "./turn.js";
@@ -27,6 +27,8 @@ export interface RaftView extends CoreView {
   /** Reads at level LEADER are answered without a round. */
   readonly hasLease: boolean;
   readonly hearsQuorum: boolean;
+  /** Ticks since a quorum was last heard; 0 for one who leads nobody. */
+  readonly silentTicks: number;
   readonly transferTo: NodeId | null;
   readonly lost: boolean;
   readonly peers: readonly PeerView[];
@@ -58,6 +60,9 @@ export function viewOf(parts: CoreParts, s: RaftState): RaftView {
     },
     get hearsQuorum() {
       return s.lead !== null && hearsQuorum(beginTurn(parts, s));
+    },
+    get silentTicks() {
+      return s.lead === null ? 0 : quorumSilence(beginTurn(parts, s));
     },
     transferTo: s.lead?.transfer?.target ?? null,
     lost: s.lost,
