@@ -189,6 +189,33 @@ test("VF-2 rounds amid writes, delays and lost messages raise no alarm (FC-123)"
   }
 });
 
+test("VF-13 rounds that take longer than the interval do not follow each other at once (FC-128)", async () => {
+  const [intervalMs, answerMs, ms] = [1_000, 3_000, 40_000];
+  const world = await VerificationWorld.make({ seed: 21, nodes: 3, intervalMs });
+  let under = 0;
+  let most = 0;
+  for (const { id, storage } of world.nodes.values()) {
+    const { content } = storage;
+    if (content === undefined) throw new Error("it can be compared");
+    const inspect = content.inspect.bind(content);
+    content.inspect = async (query) => {
+      if (id === "n3") under += 1;
+      most = Math.max(most, under);
+      await new Promise<void>((resolve) => void world.time.after(answerMs, resolve));
+      if (id === "n3") under -= 1;
+      return inspect(query);
+    };
+  }
+  world.load(ms);
+  await world.time.advance(ms);
+  const rounds = world.events("replicas_compared").length;
+  expect(rounds).toBeGreaterThan(3);
+  expect(rounds).toBeLessThanOrEqual(ms / (answerMs + intervalMs));
+  expect(most).toBe(1);
+  const { length } = world.log.filter(({ kind }) => kind === "marker");
+  expect(length).toBeLessThanOrEqual(rounds + 1);
+});
+
 test("VF-11 whatever differs, gets lost or stops, in the end every replica is what the log says", async () => {
   for (let seed = 100; seed < 112; seed += 1) {
     const world = await VerificationWorld.make({

@@ -40,8 +40,8 @@ export type Pause = () => Promise<void>;
 
 const SHARDS = STORAGE_LIMITS.digestShards;
 const MODULUS = 2 ** 48;
-/** Things looked up one by one in one turn. */
-const LOOK_UPS_MAX = 256;
+/** Things looked up one by one in one turn: each may be as large as a thing can be. */
+const LOOK_UPS_MAX = 16;
 
 /** Answers a question about the content. */
 export async function inspectContent<Thing>(
@@ -167,12 +167,13 @@ async function sample<Thing>(
   const samples: ShardSample[] = [];
   let lookUps = 0;
   for (const [shard, { count, first }] of chosen) {
-    const things = firstOf(first, keysMax).map(({ key }) => source.thing(key));
+    const things: (Thing | undefined)[] = [];
+    for (const { key } of firstOf(first, keysMax)) {
+      things.push(source.thing(key));
+      lookUps += 1;
+      if (lookUps % LOOK_UPS_MAX === 0) await pause();
+    }
     samples.push(toSample(source.shape, shard, count, things));
-    lookUps += things.length;
-    if (lookUps < LOOK_UPS_MAX) continue;
-    lookUps = 0;
-    await pause();
   }
   return samples;
 }

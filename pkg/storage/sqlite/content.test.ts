@@ -5,9 +5,14 @@ import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Entries } from "../../../test/contract/storage-contract.js";
-import { VirtualTime } from "../../../test/support/index.js";
-import type { ComparableContent, ContentSums } from "../../replication/ports/index.js";
+import { settle, VirtualTime } from "../../../test/support/index.js";
+import type {
+  ComparableContent,
+  ContentQuery,
+  ContentSums,
+} from "../../replication/ports/index.js";
 import { prefixHash } from "../content/inspect-content.js";
+import { STORAGE_LIMITS } from "../limits.js";
 import { createMemoryStorage } from "../memory/memory-storage.js";
 import type { Storage } from "../storage.js";
 import { openSqliteStorage } from "./open-sqlite-storage.js";
@@ -234,5 +239,63 @@ test("ST-35 a question ends when what it looks at is let go; applying has its tu
   const interrupted = content.inspect({ kind: "sums" }).catch((error: Error) => error.message);
   await content.release();
   expect(await time.run(interrupted, { ticksMax: 100 })).toBe("what was fixed has been let go");
+  await storage.close();
+});
+
+/** Timers that count how often somebody gave others their turn. */
+class CountingTime extends VirtualTime {
+  turns = 0;
+
+  override soon(run: () => void) {
+    this.turns += 1;
+    return super.soon(run);
+  }
+}
+
+const ALL_SHARDS = Array.from({ length: STORAGE_LIMITS.digestShards }, (_, shard) => shard);
+const LARGE = "x".repeat(200 * 1024);
+
+test.each<[string, ContentQuery, number]>([
+  ["sums", { kind: "sums" }, 1_200 / 256],
+  ["sums of buckets", { kind: "buckets", shards: [1, 2] }, 1_200 / 256],
+  ["keys of places", { kind: "keys", places: [1], keysMax: 10 }, 1_200 / 256],
+  ["a sample", { kind: "sample", shards: ALL_SHARDS, keysMax: 100, seed: 1 }, 1_200 / 16],
+])(
+  "ST-40 writes have their turn all along while %s is made (FC-128)",
+  async (_, query, turnsMin) => {
+    const time = new CountingTime();
+    const storage = await openSqliteStorage({ path, threads: "single", timers: time });
+    const log = await fill(storage, 600);
+    const content = contentOf(storage);
+    await content.fix();
+    let answered = false;
+    const asked = content.inspect(query).finally(() => {
+      answered = true;
+    });
+    let between = 0;
+    for (; !answered && between < 1_000; between += 1) {
+      await storage.applyBatch([log.command([{ op: "put_node", id: `between${between}` }])]);
+      await time.run(settle(), { ticksMax: 10 });
+    }
+    await time.run(asked, { ticksMax: 10_000 });
+    expect(time.turns).toBeGreaterThanOrEqual(Math.floor(turnsMin));
+    expect(between).toBeGreaterThanOrEqual(Math.floor(turnsMin));
+    await storage.close();
+  },
+);
+
+test("ST-40 large things make slices of few (FC-128)", async () => {
+  const time = new CountingTime();
+  const storage = await openSqliteStorage({ path, threads: "single", timers: time });
+  const log = new Entries();
+  for (let i = 0; i < 40; i += 1) {
+    const properties = { large: LARGE };
+    await storage.applyBatch([log.command([{ op: "put_node", id: `n${i}`, properties }])]);
+  }
+  const content = contentOf(storage);
+  await content.fix();
+  const before = time.turns;
+  await time.run(content.inspect({ kind: "sums" }), { ticksMax: 1_000 });
+  expect(time.turns - before).toBeGreaterThanOrEqual(20);
   await storage.close();
 });
