@@ -9,7 +9,7 @@ export const LOG_LIMITS = {
   /** One write to the file carries at most this much, or one record if that is larger. */
   writeBytesMax: 4 * 1024 * 1024,
   /** Recent entries kept in memory for readers, by payload bytes and by count. */
-  tailBytesMax: 16 * 1024 * 1024,
+  tailBytesMax: 4 * 1024 * 1024,
   tailEntriesMax: 32_768,
   /** One offset is remembered for each stretch of this many bytes. */
   sparseBytes: 64 * 1024,
