@@ -68,7 +68,7 @@ export class WitnessWorld implements ArbiterUnderTest {
       leaseTtlMs: this.ttlMs,
     };
     const http = { send: noHttp, follow: noHttp, close: () => {} };
-    const arbiter = openArbiter(settings, { transport, http, clock: this.time, timers: this.time });
+    const arbiter = openArbiter(settings, { transport, http, timers: this.time });
     const made = this.#driven(arbiter);
     this.#clients.set(key, made);
     return made;

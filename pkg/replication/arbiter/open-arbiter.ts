@@ -1,4 +1,4 @@
-import type { Clock, HttpClient, Timers, TlsOptions } from "../../runtime/index.js";
+import type { HttpClient, Timers, TlsOptions } from "../../runtime/index.js";
 import type { Arbiter, Transport } from "../ports/index.js";
 import { EtcdArbiter } from "./etcd/etcd-arbiter.js";
 import type { EtcdLogin } from "./etcd/etcd-gateway.js";
@@ -24,7 +24,6 @@ export interface ArbiterParts {
   readonly transport: Transport;
   /** Used for etcd, and closed with the arbiter. */
   readonly http: HttpClient;
-  readonly clock: Clock;
   readonly timers: Timers;
 }
 
@@ -35,7 +34,7 @@ const OPERATIONS_A_TTL = 3;
 export function openArbiter(settings: ArbiterSettings, parts: ArbiterParts): Arbiter {
   const { kind, addresses, leaseTtlMs, clusterId, login, tls } = settings;
   const timeoutMs = Math.max(1, Math.floor(leaseTtlMs / OPERATIONS_A_TTL));
-  const common = { timeoutMs, retryMs: timeoutMs, clock: parts.clock, timers: parts.timers };
+  const common = { timeoutMs, retryMs: timeoutMs, timers: parts.timers };
   if (kind === "witness") {
     const [address, ...others] = addresses;
     if (address === undefined || others.length > 0) {

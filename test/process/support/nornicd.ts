@@ -26,6 +26,7 @@ export interface Nornicd {
 export interface NornicdOptions {
   readonly dataDir: string;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
   /** Goes before the program: a tracer, for instance. */
   readonly wrapper?: readonly string[];
 }
@@ -33,7 +34,7 @@ export interface NornicdOptions {
 /** @throws Error with the log when the process ends before it serves */
 export async function startNornicd(options: NornicdOptions): Promise<Nornicd> {
   const [program, ...args] = [...(options.wrapper ?? []), process.execPath, NORNICD];
-  const child = spawn(program as string, args, {
+  const child = spawn(program as string, [...args, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env,

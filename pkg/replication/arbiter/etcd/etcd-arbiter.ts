@@ -1,4 +1,4 @@
-import type { Clock, Timers } from "../../../runtime/index.js";
+import type { Timers } from "../../../runtime/index.js";
 import type {
   AcquireRequest,
   Arbiter,
@@ -31,7 +31,6 @@ export interface EtcdArbiterParts extends Omit<EtcdGatewayParts, "timeoutMs"> {
   readonly timeoutMs: number;
   /** Pause of a watch after a failure. */
   readonly retryMs: number;
-  readonly clock: Clock;
   readonly timers: Timers;
 }
 
@@ -43,6 +42,12 @@ interface Seen extends LeaseState {
 }
 
 const NOT_THERE = "0";
+/** One member that hangs leaves time for another. */
+const REQUESTS_AN_OPERATION = 2;
+/** A connection that was kept open may be found dead at its next use. */
+const TRIES_MIN = 2;
+/** A watch is begun anew after this: a member that hangs sends nothing, also no end. */
+const WATCH_MS = 10_000;
 
 /**
  * The lease in etcd: a record that stays, and beside it a key that lives as long as an etcd lease
@@ -58,7 +63,7 @@ export class EtcdArbiter implements Arbiter {
 
   constructor(parts: EtcdArbiterParts) {
     this.#parts = parts;
-    const timeoutMs = Math.max(1, Math.floor(parts.timeoutMs / 2));
+    const timeoutMs = Math.max(1, Math.floor(parts.timeoutMs / REQUESTS_AN_OPERATION));
     this.#gateway = new EtcdGateway({ ...parts, timeoutMs });
     this.#folder = `/nornicdb/${parts.clusterId}/lease`;
     this.#keys = { record: `${this.#folder}/record`, holder: `${this.#folder}/holder` };
@@ -182,18 +187,32 @@ export class EtcdArbiter implements Arbiter {
     });
   }
 
-  /** Every operation may be begun again: it starts by looking at what is there. */
-  async #tryMembers<T>(run: () => Promise<T>): Promise<T> {
-    const endMs = this.#parts.clock.monotonicMs() + this.#parts.timeoutMs;
-    for (let member = 1; ; member += 1) {
+  /**
+   * Every operation may be begun again: it starts by looking at what is there. One that is late
+   * may still take effect, as one whose answer was lost.
+   */
+  #tryMembers<T>(run: () => Promise<T>): Promise<T> {
+    const { timers, timeoutMs } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const over = { late: false };
+      const cancel = timers.after(timeoutMs, () => {
+        over.late = true;
+        reject(new ArbiterError("UNREACHABLE", `etcd: not done within ${timeoutMs} ms`));
+      });
+      this.#begin(run, over).then(resolve, reject).finally(cancel);
+    });
+  }
+
+  async #begin<T>(run: () => Promise<T>, over: { readonly late: boolean }): Promise<T> {
+    const triesMax = Math.max(TRIES_MIN, this.#gateway.members);
+    for (let tries = 1; ; tries += 1) {
       if (this.#closed) throw new ArbiterError("CLOSED", "the arbiter is closed");
       try {
         return await run();
       } catch (error) {
         if (!(error instanceof ArbiterError) || error.code !== "UNREACHABLE") throw error;
         this.#gateway.rotate();
-        const late = this.#parts.clock.monotonicMs() >= endMs;
-        if (late || member >= this.#gateway.members) throw error;
+        if (over.late || tries >= triesMax) throw error;
       }
     }
   }
@@ -203,12 +222,15 @@ export class EtcdArbiter implements Arbiter {
     const over = new AbortController();
     const range = { from: `${this.#folder}/`, to: `${this.#folder}0`, revision };
     const signal = AbortSignal.any([stop, over.signal]);
+    const cancel = this.#parts.timers.after(WATCH_MS, () => over.abort());
     try {
       await this.#gateway.watch(range, () => over.abort(), signal);
     } catch (error) {
       if (over.signal.aborted) return;
       this.#gateway.rotate();
       throw error;
+    } finally {
+      cancel();
     }
   }
 }

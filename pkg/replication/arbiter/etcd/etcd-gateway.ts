@@ -52,6 +52,7 @@ export interface EtcdChange {
 
 /** Numbers of gRPC that say what went wrong. */
 const GRPC = { invalid: 3, notFound: 5, denied: 7, exhausted: 8, unauthenticated: 16 } as const;
+const NO_LOGIN = /authentication failed|user name is empty/;
 const FOREIGN_TOKEN = /auth token|auth: revision/;
 
 interface Answer {
@@ -208,7 +209,7 @@ export class EtcdError extends ArbiterError {
 
 function codeOf(grpcCode: number, message: string): ArbiterErrorCode {
   if (grpcCode === GRPC.denied || grpcCode === GRPC.unauthenticated) return "REFUSED";
-  if (grpcCode === GRPC.exhausted || /authentication failed/.test(message)) return "REFUSED";
+  if (grpcCode === GRPC.exhausted || NO_LOGIN.test(message)) return "REFUSED";
   return grpcCode === GRPC.invalid ? "INVALID" : "UNREACHABLE";
 }
 
