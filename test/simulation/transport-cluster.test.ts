@@ -198,6 +198,21 @@ describe("handshake", () => {
     expect(world.logged.length).toBe(before + 1);
   });
 
+  it("TR-37 a peer that hangs for an hour is told at once and then rarely, with a count", async () => {
+    await world.rawListener("b", () => {});
+    world.node("a").connect({ address: "b:7688" });
+    await world.time.advance(60_000);
+    const timeouts = () => world.rejected.filter((r) => r === "a handshake_timeout").length;
+    expect(timeouts()).toBeGreaterThan(5);
+    expect(world.logged).toHaveLength(3);
+    await world.time.advance(3_540_000);
+    expect(world.logged.length).toBeLessThan(13);
+    const told = world.logged.map((line) => Number(/; (\d+) more/.exec(line)?.[1] ?? 0) + 1);
+    const sum = told.reduce((all, count) => all + count, 0);
+    expect(timeouts() - sum).toBeGreaterThanOrEqual(0);
+    expect(sum).toBeGreaterThan(timeouts() * 0.7);
+  });
+
   it("TR-34 an address with too many wrong proofs is not heard for a while (FC-171)", async () => {
     const b = world.node("b", { limits: { authFailuresMax: 3 } });
     await world.run(b.listen(echo));

@@ -1,9 +1,8 @@
 import type { TlsOptions } from "../../runtime/index.js";
 import { DEFAULT_LIMITS, type TransportLimits, type TransportOptions } from "./options.js";
+import { RejectionLog } from "./rejection-log.js";
 
 const INSTANCE_BYTES = 8;
-const LOG_LINES_MAX = 20;
-const LOG_WINDOW_MS = 10_000;
 
 const REJECT_REASONS = [
   "wrong_version",
@@ -39,7 +38,7 @@ export class TransportContext {
   /** Tells this transport from every other that has the same node id. */
   readonly instance: string;
   readonly #rejected;
-  readonly #logged = new Map<RejectReason, { readonly untilMs: number; lines: number }>();
+  readonly #log = new RejectionLog();
 
   constructor(readonly options: TransportOptions) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -52,20 +51,12 @@ export class TransportContext {
     );
   }
 
-  /** Counts it, and logs it unless there have been many lines of that reason lately. */
+  /** Counts it, and logs it unless there have been such lines lately. */
   rejected(reason: RejectReason, remote: string, message: string): void {
     this.#rejected.add(1, { reason });
-    const nowMs = this.options.clock.monotonicMs();
-    const before = this.#logged.get(reason);
-    const logged =
-      before !== undefined && nowMs < before.untilMs
-        ? before
-        : { untilMs: nowMs + LOG_WINDOW_MS, lines: 0 };
-    this.#logged.set(reason, logged);
-    logged.lines += 1;
-    if (logged.lines > LOG_LINES_MAX) return;
-    const end =
-      logged.lines === LOG_LINES_MAX ? "; more of these are only counted for a while" : "";
+    const silenced = this.#log.next(reason, remote, this.options.clock.monotonicMs());
+    if (silenced === undefined) return;
+    const end = silenced === 0 ? "" : `; ${silenced} more of these since the last line`;
     this.options.logger.log("warn", "transport_rejected", message + end, { reason, remote });
   }
 }
