@@ -55,7 +55,7 @@ export async function lag(client: Client, max: number | undefined): Promise<Answ
   const rows = [
     ["node", "entries", "ms"],
     ["this node", show(body.lag_entries), show(body.lag_ms)],
-    ...peers.map(({ id, lag_entries }) => [show(id), show(lag_entries), "-"]),
+    ...peers.map(({ id, lag_entries, lag_ms }) => [show(id), show(lag_entries), show(lag_ms)]),
   ];
   const worst = Math.max(
     body.lag_entries,

@@ -41,7 +41,7 @@ describe("raft without its leader", () => {
     },
   );
 
-  it(`${ROUNDS} x SIGTERM of the leader hands over: the median silence is at most 200 ms`, async () => {
+  it(`${ROUNDS} x SIGTERM of the leader hands over: nobody waits longer than 200 ms for an acknowledgement`, async () => {
     await using cluster = await RaftCluster.start({ nodes: 3 });
     const clients = new Clients({
       clients: CLIENTS / 4,
@@ -61,6 +61,6 @@ describe("raft without its leader", () => {
     console.log(`without any acknowledgement: ${spread(losses.silencesMs)}; ${check.text}`);
     expect(losses.violations).toEqual([]);
     expect(check.problems).toEqual([]);
-    expect(percentile(losses.silencesMs, 50)).toBeLessThanOrEqual(200);
+    expect(percentile(losses.silencesMs, 100)).toBeLessThanOrEqual(200);
   });
 });

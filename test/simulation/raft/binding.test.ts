@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ReplicationError } from "../../../pkg/replication/index.js";
+import { ReplicationError, type ReplicatorEvent } from "../../../pkg/replication/index.js";
 import type { Machine } from "./machine.js";
 import { Script, stateOf } from "./script.js";
 
@@ -143,6 +143,30 @@ describe("how far a member is behind, and who is one", () => {
     for (const lag of [(await lagOf(away)).own, (await lagOf(leader)).peer]) {
       expect(lag).toBeGreaterThan(elapsed * 0.8);
       expect(lag).toBeLessThan(elapsed * 1.3);
+    }
+  });
+
+  it("RB-11 a change of members is an event of every node that sees it", async () => {
+    const script = new Script();
+    const { leader, followers } = await script.start();
+    const [stays, goes] = followers as [Machine, Machine];
+    const seen = [leader, stays].map((machine) => {
+      const events: ReplicatorEvent[] = [];
+      machine.process?.client.onEvent((event) => {
+        if (event.kind === "members") events.push(event);
+      });
+      return events;
+    });
+    const order = leader.process?.client.order("remove member", { node_id: goes.id });
+    await script.ended(order as Promise<unknown>);
+    await script.elections(2);
+    const all = script.nodes.map(({ id }) => id);
+    const left = all.filter((id) => id !== goes.id);
+    for (const events of seen) {
+      expect(events).toMatchObject([
+        { voters: left, outgoing: all },
+        { voters: left, outgoing: [], learners: [] },
+      ]);
     }
   });
 });
