@@ -19,7 +19,7 @@ import { nodeFileSystem, systemClock, systemRandom } from "../../pkg/runtime/nod
 import { type Operation, openSqliteStorage } from "../../pkg/storage/index.js";
 import { openSegmentedLog } from "../../pkg/storage/log/index.js";
 import { settleIdentity } from "../../pkg/wiring/index.js";
-import { Entries } from "../../test/contract/storage-contract.js";
+import { Entries } from "../../test/contract/entries.js";
 import { checkClock, checkNodeVersion, checkOpenFiles } from "./doctor-machine.js";
 import { RestorePlace } from "./restore-place.js";
 import { run } from "./testing.js";

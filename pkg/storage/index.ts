@@ -24,6 +24,31 @@ export {
   type MemoryStorage,
   type MemoryStorageOptions,
 } from "./memory/memory-storage.js";
+export type {
+  CatalogueCounts,
+  Evictable,
+  ObjectCatalogue,
+  ObjectEffect,
+  ObjectOperation,
+  ObjectResult,
+  PendingPut,
+  Replica,
+  Segment,
+  StoredObject,
+} from "./objects/catalogue.js";
+export { encodeObjectOperation, ObjectCommandType } from "./objects/commands.js";
+export { OBJECT_LIMITS } from "./objects/limits.js";
+export { ObjectLeases, type ObjectLeasesOptions } from "./objects/object-leases.js";
+export {
+  type ObjectCatalogueOptions,
+  openObjectCatalogue,
+  type SqliteObjectCatalogue,
+} from "./objects/open-object-catalogue.js";
+export {
+  type EvictionPlan,
+  type EvictionWish,
+  planEviction,
+} from "./objects/plan-eviction.js";
 export { sqliteVersion } from "./sqlite/connection.js";
 export { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
 export type { SqliteStorage, SqliteStorageOptions } from "./sqlite/sqlite-storage.js";

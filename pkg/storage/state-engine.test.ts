@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Entries } from "../../test/contract/storage-contract.js";
+import { Entries } from "../../test/contract/entries.js";
 import { createMemoryStorage } from "./memory/memory-storage.js";
 import { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
 

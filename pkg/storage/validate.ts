@@ -82,6 +82,21 @@ function checkName(value: unknown, at: At, field: string, budget: Budget): void 
 }
 
 function checkText(value: unknown, at: At, field: string, bytesMax: number, budget: Budget): void {
+  checkPlainText(value, at, field, bytesMax);
+  budget.chars -= value.length;
+  if (budget.chars < 0) throw overBudget(at(field));
+}
+
+/**
+ * Checks a name or an id.
+ * @throws ReplicationError `INVALID` | `TOO_LARGE` for the field that `at` names
+ */
+export function checkPlainText(
+  value: unknown,
+  at: At,
+  field: string,
+  bytesMax: number,
+): asserts value is string {
   if (typeof value !== "string" || value === "") {
     throw invalid(at(field), "must be a text that is not empty");
   }
@@ -91,8 +106,6 @@ function checkText(value: unknown, at: At, field: string, bytesMax: number, budg
   if (UNPRINTABLE.test(value)) {
     throw invalid(at(field), "has a control character or half a surrogate pair in it");
   }
-  budget.chars -= value.length;
-  if (budget.chars < 0) throw overBudget(at(field));
 }
 
 function checkLabels(value: unknown, at: At, budget: Budget): void {

@@ -1,6 +1,8 @@
+export { Entries, type PlainCommand } from "./entries.js";
 export {
+  type CommandSamples,
   type ContractCase,
-  Entries,
-  type StorageUnderTest,
-  storageContract,
-} from "./storage-contract.js";
+  type MachineUnderTest,
+  stateMachineContract,
+} from "./state-machine-contract.js";
+export { type StorageUnderTest, storageContract } from "./storage-contract.js";

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "vitest";
+import { systemTimers } from "../../pkg/runtime/node/index.js";
 import { createMemoryStorage, openSqliteStorage } from "../../pkg/storage/index.js";
-import { VirtualTime } from "../support/index.js";
 import { storageContract } from "./storage-contract.js";
 
 async function openSqlite() {
@@ -12,26 +12,26 @@ async function openSqlite() {
     openSqliteStorage({
       path: join(folder, "graph.db"),
       threads: "single",
-      timers: new VirtualTime(),
+      timers: systemTimers,
     });
-  let storage = await open();
+  let machine = await open();
   return {
-    storage,
+    machine,
     reopen: async () => {
-      await storage.close();
-      storage = await open();
-      return storage;
+      await machine.close();
+      machine = await open();
+      return machine;
     },
     destroy: async () => {
-      await storage.close();
+      await machine.close();
       rmSync(folder, { recursive: true });
     },
   };
 }
 
 async function openMemory() {
-  const storage = createMemoryStorage();
-  return { storage, destroy: () => storage.close() };
+  const machine = createMemoryStorage();
+  return { machine, destroy: () => machine.close() };
 }
 
 describe.each([

@@ -19,7 +19,7 @@ import {
 } from "../../pkg/runtime/node/index.js";
 import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
 import { type ClusterTransport, createTransport, MessageType } from "../../pkg/transport/index.js";
-import { Entries } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
 
 const NODES = 20_000;
 const SECRET = new TextEncoder().encode("a secret of the whole cluster");

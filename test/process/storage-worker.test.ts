@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deferred, toLogIndex } from "../../pkg/base/index.js";
 import { systemTimers } from "../../pkg/runtime/node/index.js";
-import { Entries, storageContract } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
+import { storageContract } from "../contract/storage-contract.js";
 
 type StorageRoom = typeof import("../../pkg/storage/index.js");
 
@@ -30,15 +31,15 @@ function newPath(): string {
 async function open() {
   const path = newPath();
   const openOne = () => room.openSqliteStorage({ path, threads: "worker", timers: systemTimers });
-  let storage = await openOne();
+  let machine = await openOne();
   return {
-    storage,
+    machine,
     reopen: async () => {
-      await storage.close();
-      storage = await openOne();
-      return storage;
+      await machine.close();
+      machine = await openOne();
+      return machine;
     },
-    destroy: async () => storage.close(),
+    destroy: async () => machine.close(),
   };
 }
 
@@ -49,7 +50,7 @@ describe("storage contract: sqlite in threads", () => {
 });
 
 test("ST-30 another thread's state machine client sees and does the same as the storage", async () => {
-  const { storage, destroy } = await open();
+  const { machine: storage, destroy } = await open();
   const source = storage as typeof storage & import("../../pkg/storage/index.js").WriterPortSource;
   const remote = room.connectStateMachine(source.writerPort());
   const log = new Entries();
@@ -75,7 +76,7 @@ test("ST-31 a file that cannot be used fails the start with its reason", async (
 });
 
 test("ST-32 a long scan holds up neither writing nor point reads", async () => {
-  const { storage, destroy } = await open();
+  const { machine: storage, destroy } = await open();
   const log = new Entries();
   for (let batch = 0; batch < 40; batch += 1) {
     const nodes = Array.from({ length: 1_000 }, (_, i) => ({

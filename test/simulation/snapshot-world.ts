@@ -12,7 +12,7 @@ import {
 import type { LogFields, Logger } from "../../pkg/runtime/index.js";
 import { createMemoryStorage, type MemoryStorage } from "../../pkg/storage/index.js";
 import { decodeEnvelope, encodeFrame } from "../../pkg/transport/index.js";
-import { Entries } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
 import {
   type NodeTime,
   type SeededRandom,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Entry } from "../../pkg/replication/ports/index.js";
 import { createMemoryStorage, type Operation, openSqliteStorage } from "../../pkg/storage/index.js";
-import { Entries } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
 import { seededRandom, VirtualTime } from "../support/index.js";
 
 /** Commands of the run; the long lane asks for more. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSqliteStorage } from "../../pkg/storage/index.js";
-import { Entries } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
 
 /** Calls that change what a crash would leave. */
 const WATCHED = ["openSync", "closeSync", "fsyncSync", "rmSync", "renameSync"] as const;

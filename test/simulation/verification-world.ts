@@ -4,7 +4,7 @@ import type { Entry, PeerMessage } from "../../pkg/replication/ports/index.js";
 import { Verification } from "../../pkg/replication/verification/index.js";
 import { type Logger, noMetrics } from "../../pkg/runtime/index.js";
 import { createMemoryStorage, type Operation, type Storage } from "../../pkg/storage/index.js";
-import { Entries } from "../contract/storage-contract.js";
+import { Entries } from "../contract/entries.js";
 import { type SeededRandom, SimDisk, seededRandom, VirtualTime } from "../support/index.js";
 
 type TestStorage = Storage & { recomputeDigest(): unknown };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Entries } from "../../../test/contract/storage-contract.js";
+import { Entries } from "../../../test/contract/entries.js";
 import { SimDisk, seededRandom, settle, VirtualTime } from "../../../test/support/index.js";
 import { deferred, type LogIndex, NO_POSITION, type Term } from "../../base/index.js";
 import { noMetrics, silentLogger } from "../../runtime/index.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Entries } from "../../../test/contract/storage-contract.js";
+import { Entries } from "../../../test/contract/entries.js";
 import { settle, VirtualTime } from "../../../test/support/index.js";
 import type {
   ComparableContent,

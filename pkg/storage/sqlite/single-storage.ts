@@ -92,7 +92,7 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
   }
 
   changes(after: LogIndex, limit: number): Promise<readonly Change[]> {
-    return this.#machine.changes(after, limit);
+    return this.#machine.readChanges(after, limit);
   }
 
   close(): Promise<void> {

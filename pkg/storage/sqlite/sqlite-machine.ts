@@ -10,7 +10,7 @@ import type {
   StateMachine,
 } from "../../replication/ports/index.js";
 import type { FileLock } from "../../runtime/index.js";
-import type { Change, Effect } from "../graph.js";
+import type { Change } from "../graph.js";
 import { checkApplied, notReadable } from "../queries.js";
 import type { Outcome, Prepared, StateRules } from "../state-engine.js";
 import { type Connection, openConnection } from "./connection.js";
@@ -129,7 +129,7 @@ export class SqliteMachine<Rules extends StateRules, Reader> implements StateMac
    * Changes with an index above `after`, oldest first, at most `limit`.
    * @throws ReplicationError `COMPACTED` when changes after it are no longer kept
    */
-  async changes<E = Effect>(after: LogIndex, limit: number): Promise<readonly Change<E>[]> {
+  async readChanges<E>(after: LogIndex, limit: number): Promise<readonly Change<E>[]> {
     this.#assertOpen();
     this.#writer.commit();
     const { rememberedRequestsMax } = this.#options.identity;

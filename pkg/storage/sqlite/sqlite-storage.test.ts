@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Entries } from "../../../test/contract/storage-contract.js";
+import { Entries } from "../../../test/contract/entries.js";
 import { VirtualTime } from "../../../test/support/index.js";
 import { checkSqliteVersion, openConnection, sqliteVersion } from "./connection.js";
 import { openSqliteStorage } from "./open-sqlite-storage.js";

@@ -1,6 +1,6 @@
 import { MessageChannel } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Entries } from "../../../test/contract/storage-contract.js";
+import { Entries } from "../../../test/contract/entries.js";
 import { NO_POSITION } from "../../base/index.js";
 import type { StateMachine } from "../../replication/ports/index.js";
 import { createMemoryStorage, type MemoryStorage } from "../memory/memory-storage.js";
