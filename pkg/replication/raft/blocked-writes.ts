@@ -25,6 +25,8 @@ export interface SortedWrites {
 export class BlockedWrites {
   readonly #parts: BlockedWritesParts;
   readonly #keys: BlockedKeys;
+  /** As of the last tick: too dear to look at for every batch. */
+  #isOutage = false;
 
   constructor(parts: BlockedWritesParts) {
     const { log, keysOf, state } = parts;
@@ -37,8 +39,14 @@ export class BlockedWrites {
     return this.#keys.by(key);
   }
 
+  tick(): void {
+    const { lead, log, hard } = this.#parts.state();
+    const waits = lead !== null && log.last !== hard.commit;
+    this.#isOutage = waits && this.#parts.silentMs() > this.#parts.outageMs;
+  }
+
   sort(proposals: readonly Proposal[]): SortedWrites {
-    if (!this.#isOutage()) return { accepted: proposals, refused: [] };
+    if (!this.#isOutage) return { accepted: proposals, refused: [] };
     const accepted: Proposal[] = [];
     const refused: Answer[] = [];
     for (const proposal of proposals) {
@@ -47,12 +55,6 @@ export class BlockedWrites {
       else refused.push({ ticket: proposal.ticket, refused: this.#blocked(key) });
     }
     return { accepted, refused };
-  }
-
-  #isOutage(): boolean {
-    const { lead, log, hard } = this.#parts.state();
-    if (lead === null || log.last === hard.commit) return false;
-    return this.#parts.silentMs() > this.#parts.outageMs;
   }
 
   #blocked(key: string): ReplicationError {

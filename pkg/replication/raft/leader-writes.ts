@@ -42,6 +42,10 @@ export class LeaderWrites {
     return this.#blocked?.by(key);
   }
 
+  tick(): void {
+    this.#blocked?.tick();
+  }
+
   take(proposals: readonly Proposal[]): void {
     const sorted = this.#blocked?.sort(proposals) ?? { accepted: proposals, refused: [] };
     if (isEarly(this.#parts.state())) {

@@ -364,6 +364,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       this.#forwarder.retry();
       this.#reads.retry();
       const nowMs = clock.monotonicMs();
+      this.#writes.tick();
       this.#commitTimes.note(this.#bound().state().hard.commit, nowMs);
       if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
         this.#snapshotTickMs = nowMs;
