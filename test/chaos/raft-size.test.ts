@@ -27,18 +27,26 @@ it(`${WRITES} writes leave logs and processes of bounded size`, async () => {
   clients.start();
   const startMs = performance.now();
   const most = cluster.nodes.map(() => ({ rssMib: 0, logMib: 0 }));
+  const tenths: string[] = [];
   while (clients.acks < WRITES) {
     await sleep(SAMPLE_MS);
+    const now: number[] = [];
     for (const [at, node] of cluster.nodes.entries()) {
       const seen = most[at] as (typeof most)[number];
-      seen.rssMib = Math.max(seen.rssMib, Math.ceil(node.rssBytes() / MIB));
+      const rssMib = Math.ceil(node.rssBytes() / MIB);
+      now.push(rssMib);
+      seen.rssMib = Math.max(seen.rssMib, rssMib);
       seen.logMib = Math.max(seen.logMib, Math.ceil(node.logBytes() / MIB));
+    }
+    if (clients.acks >= (tenths.length + 1) * (WRITES / 10)) {
+      tenths.push(`${clients.acks}: ${now.join(", ")}`);
     }
   }
   const perSecond = clients.acks / ((performance.now() - startMs) / 1000);
   const leader = await cluster.leader();
   const check = await finalCheck(cluster, clients);
   console.log(`${perSecond.toFixed(0)} writes/s, ${spread(clients.latenciesMs)}`);
+  console.log(`MiB resident of each node after so many writes: ${tenths.join("; ")}`);
   console.log(`led by ${leader.id}; at most ${JSON.stringify(most)}; ${check.text}`);
   expect(check.problems).toEqual([]);
   expect(Math.max(...most.map(({ logMib }) => logMib))).toBeLessThanOrEqual(LOG_MIB_MAX);
