@@ -270,7 +270,8 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     const { listener, clock } = this.#parts;
     const leaderId = this.#leaderOf(view);
     const { term } = view;
-    if (leaderId !== this.#leaderOf(before) || term !== before.term) {
+    const isNews = view.isLeader !== before.isLeader || term !== before.term;
+    if (isNews || leaderId !== this.#leaderOf(before)) {
       listener.onEvent({ kind: "leader", leaderId, term, at: clock.wallMs() });
     }
     if (view.role !== before.role) {

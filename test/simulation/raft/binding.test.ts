@@ -169,4 +169,13 @@ describe("how far a member is behind, and who is one", () => {
       ]);
     }
   });
+
+  it("RB-12 whoever embeds a node learns that it serves as the leader, and that others do not", async () => {
+    const script = new Script();
+    const { leader, followers } = await script.start();
+    await script.elections(1);
+    const saysSo = (machine: Machine) => machine.process?.client.isLeader();
+    expect([leader, ...followers].map(saysSo)).toEqual([true, false, false]);
+    for (const { process } of followers) expect(process?.client.leaderId()).toBe(leader.id);
+  });
 });
