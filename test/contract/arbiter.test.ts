@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
+import { WitnessWorld } from "../simulation/support/witness-world.js";
 import { arbiterContract } from "./arbiter-contract.js";
-import { WitnessWorld } from "./witness-world.js";
 
 describe("arbiter contract: witness", () => {
   test.each(arbiterContract(() => WitnessWorld.open()).map((one) => [one.title, one] as const))(

@@ -115,7 +115,7 @@ describe.skipIf(program === undefined)("etcd with a login", () => {
     const etcd = await EtcdProcess.start(program as string);
     try {
       await enableLogin(etcd.addresses[0] as string);
-      const login = { user: "root", password: "secret" };
+      const login = { user: "pairs", password: "secret" };
       const arbiter = etcdArbiter("guarded", etcd.addresses, login);
       expect((await arbiter.acquire(ask)).ok).toBe(true);
       const seen: number[] = [];
@@ -135,11 +135,17 @@ describe.skipIf(program === undefined)("etcd with a login", () => {
   });
 });
 
+/** As docs/operations/arbiter.md says: a user that has the keys below `/nornicdb/` and no others. */
 async function enableLogin(address: string): Promise<void> {
+  const perm = { permType: "READWRITE", key: "L25vcm5pY2RiLw==", range_end: "L25vcm5pY2RiMA==" };
   for (const [path, body] of [
-    ["auth/user/add", { name: "root", password: "secret" }],
+    ["auth/user/add", { name: "root", password: "another" }],
     ["auth/role/add", { name: "root" }],
     ["auth/user/grant", { user: "root", role: "root" }],
+    ["auth/user/add", { name: "pairs", password: "secret" }],
+    ["auth/role/add", { name: "pairs" }],
+    ["auth/role/grant", { name: "pairs", perm }],
+    ["auth/user/grant", { user: "pairs", role: "pairs" }],
     ["auth/enable", {}],
   ] as const) {
     const request = { method: "POST", body: JSON.stringify(body) };

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { HTTP_LIMITS } from "../../pkg/frontend/http/limits.js";
+import { ARBITER_LIMITS } from "../../pkg/replication/arbiter/limits.js";
 import { DEFAULT_LIMITS } from "../../pkg/replication/limits.js";
 import { DEFAULT_RAFT_LIMITS } from "../../pkg/replication/raft/core/options.js";
 import { WIRE_LIMITS } from "../../pkg/replication/raft/wire/limits.js";
@@ -129,6 +130,7 @@ describe("docs/architecture/limits.md", () => {
     ["Copies between nodes", SNAPSHOT_LIMITS],
     ["Comparison of replicas", VERIFY_LIMITS],
     ["Connections between nodes", TRANSPORT_LIMITS],
+    ["Arbiters", ARBITER_LIMITS],
     ["Stored graph (part of the format)", STORAGE_LIMITS],
     ["Log", LOG_LIMITS],
   ])("%s: every limit has the number that the code has, and there is no other", (title, limits) => {

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server } from "node:net";
-import { generate } from "selfsigned";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { TlsOptions } from "../../pkg/runtime/index.js";
+import { type Authority, certify, makeAuthority } from "./support/certificates.js";
 import { type PeerOptions, type PeerState, TransportPeer } from "./support/transport-peer.js";
 
 const limits = { handshakeTimeoutMs: 2000, pingIntervalMs: 200, backoffMaxMs: 100 };
@@ -14,52 +14,6 @@ async function start(options: PeerOptions): Promise<TransportPeer> {
   const peer = await TransportPeer.start({ clusterId: "c1", limits, ...options });
   closing.push(() => peer.close());
   return peer;
-}
-
-interface Authority {
-  readonly cert: string;
-  readonly key: string;
-}
-
-async function makeAuthority(name: string): Promise<Authority> {
-  const { cert, private: key } = await generate([{ name: "commonName", value: name }], {
-    keyType: "ec",
-    algorithm: "sha256",
-    extensions: [
-      { name: "basicConstraints", cA: true, critical: true },
-      { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
-    ],
-  });
-  return { cert, key };
-}
-
-/** A certificate for 127.0.0.1 with these names, signed by the authority. */
-async function certify(authority: Authority, name: string, uri?: string): Promise<TlsOptions> {
-  const { cert, private: key } = await generate([{ name: "commonName", value: name }], {
-    keyType: "ec",
-    algorithm: "sha256",
-    ca: authority,
-    extensions: [
-      { name: "basicConstraints", cA: false, critical: true },
-      { name: "keyUsage", digitalSignature: true, critical: true },
-      { name: "extKeyUsage", serverAuth: true, clientAuth: true },
-      {
-        name: "subjectAltName",
-        altNames: [
-          { type: 2, value: name },
-          { type: 7, ip: "127.0.0.1" },
-          ...(uri === undefined ? [] : [{ type: 6 as const, value: uri }]),
-        ],
-      },
-    ],
-  });
-  return {
-    certificate: cert,
-    key,
-    authority: authority.cert,
-    verifyPeer: true,
-    minVersion: "TLSv1.3",
-  };
 }
 
 let ours: Authority;

@@ -1,10 +1,12 @@
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type NodeId, parseNodeId, toTerm } from "../../pkg/base/index.js";
 import type { Arbiter } from "../../pkg/replication/ports/index.js";
 import { type ArbiterUnderTest, arbiterContract } from "../contract/arbiter-contract.js";
 import { ask } from "./support/ask.js";
+import { certify, makeAuthority } from "./support/certificates.js";
 import { runNornicd } from "./support/ended.js";
 import { realTime } from "./support/real-time.js";
 import { WitnessProcess } from "./support/witness-process.js";
@@ -111,5 +113,39 @@ describe("nornicd --witness", () => {
     const { code, err } = await runNornicd(["--witness", "--data-dir", witness.folder], env);
     expect(code).toBe(1);
     expect(err).toContain("broken.json is damaged");
+  });
+});
+
+describe("a witness with certificates", () => {
+  it("AR-21 a certificate that is bound to a cluster counts in that one only (FC-170)", async () => {
+    const authority = await makeAuthority("authority of all pairs");
+    const own = await certify(authority, "witness");
+    const folder = mkdtempSync(path.join(tmpdir(), "witness-tls-"));
+    const file = (name: string, text: string) => {
+      writeFileSync(path.join(folder, name), text);
+      return path.join(folder, name);
+    };
+    const witness = await WitnessProcess.start({
+      NORNICDB_CLUSTER_TLS_ENABLED: "true",
+      NORNICDB_CLUSTER_TLS_CERT_FILE: file("cert.pem", own.certificate),
+      NORNICDB_CLUSTER_TLS_KEY_FILE: file("key.pem", own.key),
+      NORNICDB_CLUSTER_TLS_CA_FILE: file("ca.pem", own.authority),
+    });
+    try {
+      const bound = await certify(authority, "a", "nornic://orders/a");
+      const orders = witness.node("orders", "a", bound);
+      await realTime.until(
+        async () => (await orders.acquire(claim).catch(() => null))?.ok === true,
+      );
+      const stocks = witness.node("stocks", "a", bound);
+      await expect(stocks.acquire(claim)).rejects.toMatchObject({ code: "REFUSED" });
+      const noNode = await certify(await makeAuthority("another"), "a", "nornic://orders/a");
+      await expect(witness.node("orders", "a", noNode).read()).rejects.toMatchObject({
+        code: expect.stringMatching(/REFUSED|UNREACHABLE/),
+      });
+    } finally {
+      await witness.close();
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -3,7 +3,7 @@ import { seededRandom } from "../../../../test/support/seeded-random.js";
 import { SimDisk } from "../../../../test/support/sim-disk.js";
 import { VirtualTime } from "../../../../test/support/virtual-time.js";
 import { type NodeId, parseNodeId, toTerm } from "../../../base/index.js";
-import { noMetrics } from "../../../runtime/index.js";
+import { type Clock, noMetrics } from "../../../runtime/index.js";
 import type { LeaseAnswer, LeaseRecord } from "../../ports/index.js";
 import { MessageType } from "../../ports/index.js";
 import { ARBITER_LIMITS } from "../limits.js";
@@ -25,11 +25,11 @@ class World {
     this.disk.syncDelayMs = 2;
   }
 
-  open(): Promise<LeaseRegister> {
+  open(clock: Clock = this.time): Promise<LeaseRegister> {
     const opening = LeaseRegister.open({
       directory: "/leases",
       fileSystem: this.disk,
-      clock: this.time,
+      clock,
       timers: this.time,
       metrics: noMetrics,
       onFailed: (error) => this.failures.push(error.message),
@@ -74,6 +74,24 @@ describe("after a restart", () => {
     await world.run(register.ask("c", { kind: "release", holder: A, epoch: toTerm(1) }));
     world.disk.crash();
     expect((await world.take(await world.open(), B)).ok).toBe(true);
+  });
+});
+
+describe("time", () => {
+  it("AR-7 a wall clock that is set, either way, neither ends nor prolongs a lease (FC-079)", async () => {
+    const world = new World();
+    const clock = world.time.clock();
+    const register = await world.open(clock);
+    await world.take(register);
+    const endMs = world.time.monotonicMs() + TTL_MS;
+    for (const byMs of [10 ** 9, -(10 ** 9)]) {
+      clock.stepWall(byMs);
+      expect(register.read("c").held).toBe(true);
+    }
+    await world.time.advance(endMs - world.time.monotonicMs() - 1);
+    expect(register.read("c").held).toBe(true);
+    await world.time.advance(2);
+    expect(register.read("c").held).toBe(false);
   });
 });
 

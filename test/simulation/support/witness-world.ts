@@ -1,10 +1,20 @@
-import { type NodeId, parseNodeId } from "../../pkg/base/index.js";
-import { LeaseRegister, openArbiter, witnessHandler } from "../../pkg/replication/arbiter/index.js";
-import type { Arbiter } from "../../pkg/replication/ports/index.js";
-import { noMetrics, silentLogger } from "../../pkg/runtime/index.js";
-import { type ClusterTransport, createTransport } from "../../pkg/transport/index.js";
-import { type NodeTime, SimDisk, SimNetwork, seededRandom, VirtualTime } from "../support/index.js";
-import type { ArbiterUnderTest } from "./arbiter-contract.js";
+import { type NodeId, parseNodeId } from "../../../pkg/base/index.js";
+import {
+  LeaseRegister,
+  openArbiter,
+  witnessHandler,
+} from "../../../pkg/replication/arbiter/index.js";
+import type { Arbiter } from "../../../pkg/replication/ports/index.js";
+import { noMetrics, silentLogger } from "../../../pkg/runtime/index.js";
+import { type ClusterTransport, createTransport } from "../../../pkg/transport/index.js";
+import type { ArbiterUnderTest } from "../../contract/arbiter-contract.js";
+import {
+  type NodeTime,
+  SimDisk,
+  SimNetwork,
+  seededRandom,
+  VirtualTime,
+} from "../../support/index.js";
 
 const LIMIT = { ticksMax: 400_000 };
 const HOST = "w";
