@@ -184,6 +184,18 @@ export type HaEffect =
   /** Replace the state machine by the copy, start the log afresh at its position, then `installed`. */
   | { readonly kind: "install"; readonly position: Position }
   | { readonly kind: "discard_copy"; readonly position: Position }
+  /**
+   * The write was applied, but may not be answered yet: keep its result until `settle` or `refuse`.
+   * A result can only be had in the step of its `applied`.
+   */
+  | {
+      readonly kind: "hold";
+      readonly ticket: number;
+      readonly index: LogIndex;
+      readonly term: Term;
+    }
+  /** Answer what was held. */
+  | { readonly kind: "settle"; readonly ticket: number; readonly durability: Durability }
   /** A read may be answered from this node's state: it has reached `index`. */
   | { readonly kind: "read_ready"; readonly ticket: number; readonly index: LogIndex }
   /** An operator's order has been carried out. */

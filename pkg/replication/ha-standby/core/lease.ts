@@ -1,0 +1,63 @@
+import type { Term } from "../../../base/index.js";
+import type { LeaseRecord } from "../../ports/index.js";
+import { hasAuthority } from "./authority.js";
+import { advanceCommit, payOwed } from "./commit.js";
+import type { ArbiterOutcome } from "./effects.js";
+import { adopt } from "./in-sync.js";
+import { stepDown } from "./roles.js";
+import { askArbiter, leadershipOf, note, setLead, type Turn } from "./turn.js";
+
+/** HA-4: the lease is prolonged long before it ends. */
+export function tendLease(turn: Turn): void {
+  const { s, options } = turn;
+  if (s.lead === null || options.arbiter !== "lease") return;
+  const { requestTicks, renewTicks } = options.ticks;
+  const { renewal, leaseAt, pending } = s.lead;
+  if (pending !== null && s.now - pending.sentAt >= requestTicks) forgetPending(turn);
+  if (renewal !== null && s.now - renewal.sentAt < requestTicks) return;
+  if (renewal === null && s.now - leaseAt < renewTicks) return;
+  const id = askArbiter(turn, { op: "renew", epoch: s.hard.term });
+  setLead(turn, { renewal: { id, sentAt: s.now } });
+}
+
+/** HA-11: what was asked may have happened, or may still happen. */
+function forgetPending(turn: Turn): void {
+  const { pending, strays, inSync } = leadershipOf(turn);
+  const named = pending?.inSync.filter((id) => !inSync.includes(id) && !strays.includes(id)) ?? [];
+  setLead(turn, { pending: null, strays: [...strays, ...named] });
+}
+
+/** @returns whether the answer belonged to this leadership */
+export function onLeaseAnswer(turn: Turn, { id, answer }: ArbiterOutcome): boolean {
+  const { s } = turn;
+  if (s.lead === null) return false;
+  const { renewal, pending } = s.lead;
+  if (renewal?.id === id) {
+    setLead(turn, { renewal: null });
+    if (answer === null) return true;
+    if (turn.rules.mustYield(answer.ok)) yieldTo(turn, answer.record);
+    else setLead(turn, { leaseAt: Math.max(leadershipOf(turn).leaseAt, renewal.sentAt) });
+  } else if (pending?.id === id) {
+    if (answer === null) forgetPending(turn);
+    else if (!answer.ok) yieldTo(turn, answer.record);
+    else {
+      setLead(turn, { pending: null });
+      adopt(turn, pending.inSync);
+    }
+  } else return false;
+  if (s.lead !== null && hasAuthority(turn)) {
+    advanceCommit(turn);
+    payOwed(turn);
+  }
+  return true;
+}
+
+/** HA-23: the arbiter names another, or nobody: authority came from it and ends with it. */
+function yieldTo(turn: Turn, record: LeaseRecord): void {
+  const { s, options } = turn;
+  const mine: Term = s.hard.term;
+  s.seen = Math.max(s.seen, record.epoch) as Term;
+  note(turn, "lease_lost", `the arbiter holds epoch ${record.epoch} of ${record.holder}`);
+  stepDown(turn, `the arbiter refused to prolong epoch ${mine}`);
+  if (record.holder === options.id) s.quietSince = Number.NEGATIVE_INFINITY;
+}
