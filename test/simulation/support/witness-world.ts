@@ -10,6 +10,7 @@ import { type ClusterTransport, createTransport } from "../../../pkg/transport/i
 import type { ArbiterUnderTest } from "../../contract/arbiter-contract.js";
 import {
   type NodeTime,
+  type SeededRandom,
   SimDisk,
   SimNetwork,
   seededRandom,
@@ -29,18 +30,19 @@ export class WitnessWorld implements ArbiterUnderTest {
   readonly network: SimNetwork;
   readonly failures: string[] = [];
   register: LeaseRegister | undefined;
-  readonly #random = seededRandom(11);
+  readonly random: SeededRandom;
   readonly #clients = new Map<string, Arbiter>();
   readonly #nodes: ClusterTransport[] = [];
   #clock: NodeTime | undefined;
 
-  constructor() {
-    this.disk = new SimDisk({ time: this.time, random: this.#random });
-    this.network = new SimNetwork({ time: this.time, random: this.#random });
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    this.disk = new SimDisk({ time: this.time, random: this.random });
+    this.network = new SimNetwork({ time: this.time, random: this.random });
   }
 
-  static async open(): Promise<WitnessWorld> {
-    const world = new WitnessWorld();
+  static async open(seed = 11): Promise<WitnessWorld> {
+    const world = new WitnessWorld(seed);
     await world.start();
     return world;
   }
@@ -69,6 +71,13 @@ export class WitnessWorld implements ArbiterUnderTest {
     const key = `${cluster}/${node}`;
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
+    const made = this.#driven(this.node(node, cluster));
+    this.#clients.set(key, made);
+    return made;
+  }
+
+  /** Its promises settle while time is made to pass. */
+  node(node: string, cluster = "c"): Arbiter {
     const transport = this.#transport(node, cluster, this.time);
     this.#nodes.push(transport);
     const settings = {
@@ -78,10 +87,7 @@ export class WitnessWorld implements ArbiterUnderTest {
       leaseTtlMs: this.ttlMs,
     };
     const http = { send: noHttp, follow: noHttp, close: () => {} };
-    const arbiter = openArbiter(settings, { transport, http, timers: this.time });
-    const made = this.#driven(arbiter);
-    this.#clients.set(key, made);
-    return made;
+    return openArbiter(settings, { transport, http, timers: this.time });
   }
 
   nowMs(): number {
@@ -118,7 +124,7 @@ export class WitnessWorld implements ArbiterUnderTest {
       network: this.network.host(name),
       clock: time,
       timers: time,
-      random: this.#random,
+      random: this.random,
       logger: silentLogger,
       metrics: noMetrics,
       limits: { backoffMaxMs: 200 },
