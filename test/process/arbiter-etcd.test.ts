@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type NodeId, parseNodeId, toTerm } from "../../pkg/base/index.js";
 import { type EtcdLogin, openArbiter } from "../../pkg/replication/arbiter/index.js";
 import type { Arbiter, Transport } from "../../pkg/replication/ports/index.js";
+import type { TlsOptions } from "../../pkg/runtime/index.js";
 import { nodeHttpClient, systemTimers } from "../../pkg/runtime/node/index.js";
 import { type ArbiterUnderTest, arbiterContract } from "../contract/arbiter-contract.js";
+import { certify, makeAuthority } from "./support/certificates.js";
 import { EtcdProcess } from "./support/etcd-process.js";
 import { etcdProgram } from "./support/etcd-program.js";
 import { realTime } from "./support/real-time.js";
@@ -24,8 +26,17 @@ const noTransport: Transport = {
 
 const open: Arbiter[] = [];
 
-function etcdArbiter(clusterId: string, addresses: readonly string[], login?: EtcdLogin): Arbiter {
-  const settings = { kind: "etcd" as const, clusterId, addresses, leaseTtlMs: 6_000, login };
+interface Access {
+  readonly login?: EtcdLogin | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+
+function etcdArbiter(
+  clusterId: string,
+  addresses: readonly string[],
+  access: Access = {},
+): Arbiter {
+  const settings = { kind: "etcd" as const, clusterId, addresses, leaseTtlMs: 6_000, ...access };
   const arbiter = openArbiter(settings, {
     transport: noTransport,
     http: nodeHttpClient(),
@@ -116,7 +127,7 @@ describe.skipIf(program === undefined)("etcd with a login", () => {
     try {
       await enableLogin(etcd.addresses[0] as string);
       const login = { user: "pairs", password: "secret" };
-      const arbiter = etcdArbiter("guarded", etcd.addresses, login);
+      const arbiter = etcdArbiter("guarded", etcd.addresses, { login });
       expect((await arbiter.acquire(ask)).ok).toBe(true);
       const seen: number[] = [];
       arbiter.watch((record) => seen.push(record.epoch));
@@ -126,8 +137,32 @@ describe.skipIf(program === undefined)("etcd with a login", () => {
       const { epoch } = await arbiter.read();
       await realTime.until(async () => seen.includes(epoch));
       for (const wrong of [undefined, { ...login, password: "guess" }]) {
-        const refused = etcdArbiter("guarded", etcd.addresses, wrong).acquire(ask);
+        const refused = etcdArbiter("guarded", etcd.addresses, { login: wrong }).acquire(ask);
         await expect(refused).rejects.toMatchObject({ name: "ArbiterError", code: "REFUSED" });
+      }
+    } finally {
+      await etcd.close();
+    }
+  });
+});
+
+describe.skipIf(program === undefined)("etcd over https", () => {
+  it("AR-33 both sides show a certificate of one authority; another one's is not believed", async () => {
+    const authority = await makeAuthority("authority of etcd and nodes");
+    const etcd = await EtcdProcess.start(program as string, 1, await certify(authority, "etcd"));
+    try {
+      const tls = await certify(authority, "a");
+      const arbiter = etcdArbiter("secure", etcd.addresses, { tls });
+      expect((await arbiter.acquire(ask)).ok).toBe(true);
+      const seen: number[] = [];
+      arbiter.watch((record) => seen.push(record.epoch));
+      await realTime.until(async () => seen.length > 0);
+      expect((await arbiter.acquire(ask)).ok).toBe(true);
+      await realTime.until(async () => seen.includes(2));
+      const foreign = await certify(await makeAuthority("another"), "a");
+      for (const wrong of [foreign, { ...foreign, authority: tls.authority }, undefined]) {
+        const refused = etcdArbiter("secure", etcd.addresses, { tls: wrong }).read();
+        await expect(refused).rejects.toMatchObject({ code: "UNREACHABLE" });
       }
     } finally {
       await etcd.close();

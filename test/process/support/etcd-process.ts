@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { TlsOptions } from "../../../pkg/runtime/index.js";
+import { nodeHttpClient } from "../../../pkg/runtime/node/index.js";
 import { freePorts } from "./raft-cluster.js";
 import { realTime } from "./real-time.js";
 
@@ -18,13 +20,21 @@ export class EtcdProcess {
   readonly #program: string;
   readonly #folder = mkdtempSync(path.join(tmpdir(), "etcd-"));
   readonly #members: readonly Member[];
+  readonly #tls: TlsOptions | undefined;
+  readonly #http = nodeHttpClient();
 
-  private constructor(program: string, members: readonly Member[]) {
+  private constructor(program: string, members: readonly Member[], tls: TlsOptions | undefined) {
     this.#program = program;
     this.#members = members;
+    this.#tls = tls;
+    if (tls === undefined) return;
+    for (const name of ["certificate", "key", "authority"] as const) {
+      writeFileSync(this.#file(name), tls[name]);
+    }
   }
 
-  static async start(program: string, members = 1): Promise<EtcdProcess> {
+  /** With `tls` clients come over https and show a certificate of its authority. */
+  static async start(program: string, members = 1, tls?: TlsOptions): Promise<EtcdProcess> {
     const ports = await freePorts(2 * members);
     const made = Array.from({ length: members }, (_, n) => ({
       name: `e${n + 1}`,
@@ -32,7 +42,7 @@ export class EtcdProcess {
       peerPort: ports[2 * n + 1] as number,
       process: undefined,
     }));
-    const etcd = new EtcdProcess(program, made);
+    const etcd = new EtcdProcess(program, made, tls);
     await etcd.startAll();
     return etcd;
   }
@@ -50,7 +60,7 @@ export class EtcdProcess {
   startMember(at: number): void {
     const member = this.#members[at] as Member;
     if (isRunning(member.process)) return;
-    const client = `http://127.0.0.1:${member.clientPort}`;
+    const client = `${this.#scheme}://127.0.0.1:${member.clientPort}`;
     const peer = `http://127.0.0.1:${member.peerPort}`;
     const cluster = this.#members.map((one) => `${one.name}=http://127.0.0.1:${one.peerPort}`);
     const flags: Readonly<Record<string, string>> = {
@@ -65,8 +75,16 @@ export class EtcdProcess {
       "election-timeout": "500",
       logger: "zap",
       "log-level": "error",
+      ...(this.#tls === undefined
+        ? {}
+        : {
+            "cert-file": this.#file("certificate"),
+            "key-file": this.#file("key"),
+            "trusted-ca-file": this.#file("authority"),
+          }),
     };
     const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
+    if (this.#tls !== undefined) args.push("--client-cert-auth");
     member.process = spawn(this.#program, args, { stdio: "ignore" });
   }
 
@@ -74,17 +92,28 @@ export class EtcdProcess {
   async #ready(): Promise<void> {
     await realTime.until(async () => {
       for (const address of this.addresses) {
-        const body = '{"key":"AA=="}';
-        const answer = await fetch(`http://${address}/v3/kv/range`, {
-          method: "POST",
-          body,
-          signal: AbortSignal.timeout(1_000),
-        }).catch(() => undefined);
+        const request = {
+          method: "POST" as const,
+          url: `${this.#scheme}://${address}/v3/kv/range`,
+          body: '{"key":"AA=="}',
+          tls: this.#tls,
+          timeoutMs: 1_000,
+          answerBytesMax: 100_000,
+        };
+        const answer = await this.#http.send(request).catch(() => undefined);
         // 400: etcd is there and asks for a login.
-        if (answer?.ok === true || answer?.status === 400) return true;
+        if (answer?.status === 200 || answer?.status === 400) return true;
       }
       return false;
     });
+  }
+
+  get #scheme(): "http" | "https" {
+    return this.#tls === undefined ? "http" : "https";
+  }
+
+  #file(name: "certificate" | "key" | "authority"): string {
+    return path.join(this.#folder, `${name}.pem`);
   }
 
   async killMember(at: number): Promise<void> {
@@ -103,6 +132,7 @@ export class EtcdProcess {
   }
 
   async close(): Promise<void> {
+    this.#http.close();
     await this.killAll();
     rmSync(this.#folder, { recursive: true, force: true });
   }
