@@ -13,6 +13,19 @@ const ORDERS: Readonly<Partial<Record<AdminAction, string>>> = {
   "step down": "step down",
 };
 
+/** What a pair can be ordered, by the same names: each goes to the node that is asked. */
+const PAIR_ORDERS: readonly AdminAction[] = [
+  "promote",
+  "switch over",
+  "list salvage",
+  "show salvage",
+  "discard salvage",
+];
+
+/** A promotion waits for the lease of a primary that is gone; a replay for each of its writes. */
+const PAIR_ORDER_MS_MAX = 12_000;
+const REPLAY_MS_MAX = 120_000;
+
 /** Making everything durable may take as long as a copy of everything. */
 const COMPACT_MS_MAX = 120_000;
 
@@ -30,4 +43,17 @@ export function clusterActions(replicator: ReplicatorClient): AdminActions {
         replicator.order(order, args, { timeoutMs: ORDER_MS_MAX }),
     ]),
   );
+}
+
+/** Actions of a primary and its standbys; each is for the very node that is asked. */
+export function pairActions(replicator: ReplicatorClient): AdminActions {
+  const order =
+    (action: AdminAction, timeoutMs: number) => (args: Parameters<ReplicatorClient["order"]>[1]) =>
+      replicator.order(action, args, { timeoutMs });
+  return {
+    ...Object.fromEntries(PAIR_ORDERS.map((action) => [action, order(action, PAIR_ORDER_MS_MAX)])),
+    "transfer leadership": order("switch over", PAIR_ORDER_MS_MAX),
+    "step down": order("switch over", PAIR_ORDER_MS_MAX),
+    "replay salvage": order("replay salvage", REPLAY_MS_MAX),
+  };
 }

@@ -31,7 +31,7 @@ import {
 } from "../../pkg/service/index.js";
 import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
 import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
-import { clusterActions, nodeActions } from "./admin-actions.js";
+import { clusterActions, nodeActions, pairActions } from "./admin-actions.js";
 import { HttpAddresses } from "./http-addresses.js";
 
 /** A whole server, in the order in which its parts depend on each other. */
@@ -62,12 +62,13 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     opened.push(...parts.closing);
     const httpUrl = await listenHttp(config, parts, lines, opened);
     await parts.replicator.start();
-    if (config.mode === "raft") parts.httpAddresses.start(advertisedUrl(config, httpUrl));
+    if (config.mode !== "standalone") parts.httpAddresses.start(advertisedUrl(config, httpUrl));
     let closing: Promise<void> | undefined;
     return {
       nodeId,
       httpUrl,
-      clusterAddress: config.mode === "raft" ? formatHostPort(config.cluster.advertise) : null,
+      clusterAddress:
+        config.mode === "standalone" ? null : formatHostPort(config.cluster.advertise),
       failed: parts.failed,
       close: () => {
         closing ??= close();
@@ -111,7 +112,7 @@ async function openParts(config: Config, logger: Logger, fileSystem: FileSystem)
     freeBytes: () => fileSystem.freeBytes(config.dataDir),
     snapshot: () => containedSnapshot(config, storage),
     adminActions: nodeActions(replicator),
-    ...(config.mode === "raft" ? clusterParts(replicator) : {}),
+    ...(config.mode === "standalone" ? {} : clusterParts(config, replicator)),
   });
   const httpAddresses = new HttpAddresses(replicator, systemTimers);
   const loopDelay = eventLoopDelay();
@@ -130,10 +131,11 @@ const LEADER_ANSWER_MS_MAX = 1_000;
 /** Every row of every replica is read, and what differs is put right. */
 const VERIFY_MS_MAX = 240_000;
 
-function clusterParts(replicator: ReplicatorClient) {
+function clusterParts(config: Config, replicator: ReplicatorClient) {
+  const actions = config.mode === "ha_standby" ? pairActions : clusterActions;
   const ask = { timeoutMs: LEADER_ANSWER_MS_MAX };
   return {
-    adminActions: { ...nodeActions(replicator), ...clusterActions(replicator) },
+    adminActions: { ...nodeActions(replicator), ...actions(replicator) },
     verifyReplicas: async () =>
       (await replicator.order("verify", {}, { timeoutMs: VERIFY_MS_MAX })) as ReplicasReport,
     leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,

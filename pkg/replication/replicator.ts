@@ -84,6 +84,12 @@ export interface Health {
    */
   readonly lagMs: number;
   readonly region: string | null;
+  /** Of a node of a pair: how far it is in its life, such as `streaming` or `full_sync`. */
+  readonly stage?: string | undefined;
+  /** Of a standby: every write that its primary acknowledges is here, so that it may be promoted. */
+  readonly inSync?: boolean | undefined;
+  /** Of a pair without arbiter that goes on when it is cut: both nodes may take writes. */
+  readonly splitBrainPossible?: boolean | undefined;
   readonly peers: readonly PeerHealth[];
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../runtime/index.js";
 import { nodeFileSystem, systemClock, systemRandom, systemTimers } from "../runtime/node/index.js";
 import type { WriterPortSource } from "../storage/index.js";
+import { toHaSetup } from "./ha-setup.js";
 import { type StoredIdentity, settleIdentity } from "./node-identity.js";
 import { toNodeSetup } from "./node-setup.js";
 import { openHost } from "./open-host.js";
@@ -44,10 +45,10 @@ export function createReplicator(
   storage: StateMachine & Partial<WriterPortSource>,
   options: CreateReplicatorOptions = {},
 ): ReplicatorClient {
-  if (config.mode !== "standalone" && config.mode !== "raft") {
+  if (config.mode === "multi_region") {
     throw new ReplicationError("INVALID", `mode ${config.mode} is not part of this version`, {
       field: "NORNICDB_CLUSTER_MODE",
-      hint: "set it to standalone or raft",
+      hint: "set it to standalone, ha_standby or raft",
     });
   }
   const limits: ReplicationLimits = {
@@ -109,7 +110,8 @@ async function openOn(
   identity: StoredIdentity,
 ): Promise<OpenChannel> {
   const logger = options.logger ?? silentLogger;
-  const setup = toNodeSetup(config, identity);
+  const toSetup = config.mode === "ha_standby" ? toHaSetup : toNodeSetup;
+  const setup = toSetup(config, identity);
   if (config.cluster.threads === "worker") {
     return openWorkerChannel({ setup, limits, stateMachine, logger, timers: systemTimers });
   }

@@ -9,13 +9,14 @@ import type { NodeSetup } from "./node-setup.js";
  * @throws ReplicationError `INVALID` when the configured mode would misread it (FC-161)
  */
 export function checkModeChange(
-  { raft, directory, identity }: NodeSetup,
+  { raft, ha, directory, identity }: NodeSetup,
   log: LogStore,
   fileSystem: FileSystem,
 ): void {
   const kept = new MembersFile(fileSystem, directory).read();
   const isMember = log.outline().configs.length > 0 || kept.configs.length > 0;
   if (raft === undefined) {
+    if (ha !== undefined && !isMember) checkPair(ha.settings.startsAsPrimary, directory, log);
     if (!isMember) return;
     throw new ReplicationError(
       "INVALID",
@@ -46,4 +47,18 @@ export function checkModeChange(
     field: "NORNICDB_CLUSTER_RAFT_BOOTSTRAP",
     hint: "set it to true to found a cluster with this data, or give the node an empty directory",
   });
+}
+
+/** A standby's entries must be the primary's: those of another history cannot be told from them. */
+function checkPair(startsAsPrimary: boolean, directory: string, log: LogStore): void {
+  const { last, base, hardState } = log;
+  if (startsAsPrimary || hardState.epoch > 0 || last.index === base.index) return;
+  throw new ReplicationError(
+    "INVALID",
+    `${directory} has data up to entry ${last.index} that is of no pair; a standby would throw it away`,
+    {
+      field: "NORNICDB_CLUSTER_HA_ROLE",
+      hint: "set it to primary on the node whose data counts, or give the standby an empty directory",
+    },
+  );
 }

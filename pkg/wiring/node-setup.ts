@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { parseNodeId } from "../base/index.js";
 import type { Config } from "../config/index.js";
 import { formatHostPort } from "../config/index.js";
+import type { ArbiterSettings } from "../replication/arbiter/index.js";
+import type { HaSettings } from "../replication/ha-standby/index.js";
 import { ReplicationError } from "../replication/index.js";
 import type { RaftSettings } from "../replication/raft/index.js";
 import type { Address, TlsOptions } from "../runtime/index.js";
@@ -16,14 +18,25 @@ export interface ClusterPort {
   readonly insecure: boolean;
 }
 
+/** What a node of a pair is told. */
+export interface HaSetup {
+  readonly settings: HaSettings;
+  readonly port: ClusterPort;
+  readonly arbiter: ArbiterSettings;
+  /** Between two attempts to reach a peer, at first and at most. */
+  readonly dial: { readonly minMs: number; readonly maxMs: number };
+}
+
 /** All that a node's thread needs to build its node; plain data, so that it can be another thread. */
 export interface NodeSetup {
   readonly identity: StoredIdentity;
   /** Folder of the log and of what else the mode keeps. */
   readonly directory: string;
   readonly logDirectory: string;
-  /** Missing: one node alone. */
+  /** Neither this nor the next: one node alone. */
   readonly raft?: { readonly settings: RaftSettings; readonly port: ClusterPort } | undefined;
+  /** Of a primary with its standbys. */
+  readonly ha?: HaSetup | undefined;
 }
 
 /** @throws ReplicationError `INVALID` for files of the configuration that cannot be read */

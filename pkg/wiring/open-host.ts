@@ -21,6 +21,7 @@ import { openSegmentedLog } from "../storage/log/index.js";
 import { createTransport } from "../transport/index.js";
 import { checkModeChange } from "./mode-change.js";
 import type { NodeSetup } from "./node-setup.js";
+import { openHaMode } from "./open-ha-mode.js";
 
 export interface OpenHostParts {
   readonly setup: NodeSetup;
@@ -61,6 +62,10 @@ export async function openHost(parts: OpenHostParts): Promise<Host> {
       timers: systemTimers,
     };
     const { nodeId, clusterId } = setup.identity;
+    if (setup.ha !== undefined) {
+      const identity = { mode: "ha_standby" as const, nodeId, clusterId };
+      return new NodeHost({ ...common, identity, mode: await openHaMode(parts, setup.ha, log) });
+    }
     if (setup.raft === undefined) {
       const identity = { mode: "standalone" as const, nodeId, clusterId };
       return new NodeHost({ ...common, identity, mode: new StandaloneMode(log) });

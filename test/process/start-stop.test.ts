@@ -82,12 +82,11 @@ describe("a start that cannot be", () => {
   });
 
   it("a mode that this version lacks, and a flag it does not know, are refused", async () => {
-    const mode = await runNornicd(["--mode", "ha_standby"], {
+    const mode = await runNornicd(["--mode", "multi_region"], {
       ...free("mode"),
       NORNICDB_CLUSTER_BIND_ADDR: "127.0.0.1:0",
       NORNICDB_CLUSTER_ADVERTISE_ADDR: "127.0.0.1:7688",
-      NORNICDB_CLUSTER_HA_ROLE: "primary",
-      NORNICDB_CLUSTER_HA_PEER_ADDR: "127.0.0.1:7689",
+      NORNICDB_CLUSTER_REGION_ID: "here",
     });
     expect(mode.code).toBe(78);
     expect(mode.err).toContain("NORNICDB_CLUSTER_MODE");

@@ -20,12 +20,17 @@ export function replicationHealth(health: Health) {
     lag_entries: health.lagEntries,
     lag_ms: health.lagMs,
     region: health.region,
+    ...(health.stage === undefined ? {} : pairHealth(health)),
     peers: health.peers.map(({ lastContactMs, lagMs, ...peer }) => ({
       ...peer,
       lag_ms: lagMs ?? null,
       last_contact: lastContactMs,
     })),
   };
+}
+
+function pairHealth({ stage, inSync, splitBrainPossible }: Health) {
+  return { stage, in_sync: inSync, split_brain_possible: splitBrainPossible };
 }
 
 /**

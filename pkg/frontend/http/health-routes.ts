@@ -103,7 +103,7 @@ function addBalancerRoutes(app: FastifyInstance, context: HttpContext): void {
     {
       url: "/sync",
       summary: "200 on a standby that every acknowledged write has reached",
-      holds: (health) => serves(health) && health.role === "sync_standby",
+      holds: (health) => serves(health) && !health.isLeader && health.inSync === true,
     },
   ];
   for (const { url, summary, query, holds } of roles) {

@@ -335,7 +335,7 @@ describe("health and operations", () => {
     expect(await statuses("/primary", "/read-only", "/livez")).toEqual([503, 200, 200]);
     const text = (await ask("GET", "/readyz?verbose")).body.text;
     expect(text).toContain("[-] disk failed: the disk is full");
-    replicator.picture = { isLeader: false, role: "sync_standby", lagEntries: 5 };
+    replicator.picture = { isLeader: false, role: "standby", inSync: true, lagEntries: 5 };
     expect(await statuses("/replica?lag=5", "/replica?lag=4", "/sync")).toEqual([200, 503, 200]);
     expect((await ask("GET", "/health")).body).toMatchObject({
       status: "ok",

@@ -80,6 +80,8 @@ export class Driver<
   /** A batch found no room: nothing more is handed out until the position is known. */
   #applyRefused = false;
   #results = new Map<number, ApplyResult>();
+  /** By ticket: applied, and not to be answered yet. */
+  readonly #held = new Map<number, { readonly result: ApplyResult; readonly term: number }>();
   #answers: Answer[] = [];
   #failure: Error | undefined;
   #ended = false;
@@ -193,6 +195,12 @@ export class Driver<
         return;
       case "answer":
         this.#answer(shared);
+        return;
+      case "hold":
+        this.#held.set(shared.ticket, { result: this.#resultAt(shared.index), term: shared.term });
+        return;
+      case "settle":
+        this.#settle(shared);
         return;
       case "refuse":
         this.#refuse(shared);
@@ -334,19 +342,26 @@ export class Driver<
     this.#applyUpTo = position.index;
   }
 
-  #answer(effect: EffectOf<"answer">): void {
-    const result = this.#results.get(effect.index);
+  #resultAt(index: LogIndex): ApplyResult {
+    const result = this.#results.get(index);
     invariant(result !== undefined, "an applied command has a result");
-    this.#answers.push({
-      ticket: effect.ticket,
-      result,
-      term: effect.term,
-      durability: effect.durability,
-    });
+    return result;
+  }
+
+  #answer({ ticket, index, term, durability }: EffectOf<"answer">): void {
+    this.#answers.push({ ticket, result: this.#resultAt(index), term, durability });
+  }
+
+  #settle({ ticket, durability }: EffectOf<"settle">): void {
+    const held = this.#held.get(ticket);
+    invariant(held !== undefined, "what is settled was held");
+    this.#held.delete(ticket);
+    this.#answers.push({ ticket, ...held, durability });
   }
 
   #refuse(effect: EffectOf<"refuse">): void {
     for (const ticket of effect.tickets) {
+      this.#held.delete(ticket);
       const refused = new ReplicationError(effect.code, effect.reason, {
         retryAfterMs: effect.code === "OVERLOADED" ? this.#parts.limits.applyRetryMs : undefined,
       });

@@ -54,6 +54,17 @@ export type Effect =
       readonly term: Term;
       readonly durability: Durability;
     }
+  /**
+   * The write was applied and may not be answered yet: its result, which is only there in the step
+   * of its `applied`, is kept until `settle` or `refuse`.
+   */
+  | {
+      readonly kind: "hold";
+      readonly ticket: number;
+      readonly index: LogIndex;
+      readonly term: Term;
+    }
+  | { readonly kind: "settle"; readonly ticket: number; readonly durability: Durability }
   | {
       readonly kind: "refuse";
       readonly tickets: readonly number[];

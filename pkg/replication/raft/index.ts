@@ -1,3 +1,4 @@
+export { CatchUp } from "./catch-up.js";
 export type {
   MemberChange,
   RaftEffect,
@@ -27,6 +28,15 @@ export { RULES, type Rules } from "./core/rules.js";
 export type { RaftState } from "./core/state.js";
 export { createRaftCore, type RaftCore } from "./core/step.js";
 export type { PeerView, RaftView } from "./core/view.js";
+export {
+  answersMessage,
+  answersOf,
+  FORWARDED_WRITES_MAX,
+  forwardedPayloads,
+  forwardMessage,
+} from "./forward-wire.js";
+export type { ForwardedAnswer } from "./forwarding.js";
+export { FrontEnds } from "./front-ends.js";
 export { MembersFile } from "./members-file.js";
 export type { RaftMessage } from "./messages.js";
 export { type OpenRaftParts, openRaft, type RaftSettings } from "./open-raft.js";
@@ -36,3 +46,4 @@ export {
   type Standing,
   type StandingParts,
 } from "./recover-alone.js";
+export { RemoteWrites } from "./remote-writes.js";

@@ -43,6 +43,8 @@ export class Lane {
   #state: State = "idle";
   #link: Link | undefined;
   #legacy = false;
+  /** The peer has greeted once: when it is silent later it hangs, and is no NornicDB node. */
+  #greeted = false;
   /** Attempts, since a link last lived for a ping interval. */
   #failures = 0;
   #lastError = new TransportError("DISCONNECTED", "not connected yet");
@@ -104,10 +106,11 @@ export class Lane {
   /** A peer that stays silent after the greeting is a NornicDB node, where those are served. */
   async #greet(link: Link): Promise<Session | undefined> {
     let silent = false;
-    const { timers } = this.#context.options;
+    const { timers, legacyPeers } = this.#context.options;
+    const mayBeLegacy = legacyPeers === true && !this.#greeted;
     const cancel = timers.after(this.#context.limits.handshakeTimeoutMs, () => {
       silent = true;
-      if (this.#context.options.legacyPeers !== true) {
+      if (!mayBeLegacy) {
         this.#context.rejected(
           "handshake_timeout",
           link.remote,
@@ -117,9 +120,11 @@ export class Lane {
       link.close("handshake timed out");
     });
     try {
-      return await dialHandshake(this.#context, link, this.#target);
+      const session = await dialHandshake(this.#context, link, this.#target);
+      this.#greeted = true;
+      return session;
     } catch (error) {
-      if (silent && this.#context.options.legacyPeers === true) return undefined;
+      if (silent && mayBeLegacy) return undefined;
       if (!silent) throw error;
       const details = { reason: "handshake_timeout" };
       throw new TransportError("REFUSED", this.#text("the handshake timed out"), details);

@@ -1,0 +1,393 @@
+import type { JsonValue, LogIndex, NodeId, Position } from "../../base/index.js";
+import type { Cancel, LogLevel } from "../../runtime/index.js";
+import type { Answer } from "../driver/driver.js";
+import type { Core, Proposal } from "../driver/effects.js";
+import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
+import { TickClock } from "../driver/tick-clock.js";
+import { ReplicationError } from "../errors.js";
+import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
+import {
+  answersMessage,
+  answersOf,
+  type ForwardedAnswer,
+  FrontEnds,
+  forwardedPayloads,
+  forwardMessage,
+  RemoteWrites,
+} from "../raft/index.js";
+import type { ReadLevel } from "../replicator.js";
+import { VERIFY_LIMITS, type Verification, type VerificationHost } from "../verification/index.js";
+import type { HaCopies } from "./copies.js";
+import type { HaInput } from "./core/effects.js";
+import type { HaState } from "./core/state.js";
+import { haHealth, primaryOf } from "./health.js";
+import { LeaseKeeper } from "./lease-keeper.js";
+import { HaMeters } from "./meters.js";
+import type { HaModeParts, HaOwnEffect } from "./mode-parts.js";
+import { Names } from "./names.js";
+import { NOTES } from "./notes.js";
+import { HaOrders } from "./orders.js";
+import { HaPeers } from "./peers.js";
+import { HaReads } from "./reads.js";
+import { SalvageOrders } from "./salvage-orders.js";
+import { sendEntries } from "./send-entries.js";
+import { setAside } from "./set-aside.js";
+import { haVerificationHost } from "./verifying.js";
+
+/** Copies, questions and metrics are looked after this often, in milliseconds. */
+const SLOW_TICK_MS = 100;
+/** Entries kept for a standby that is away; further behind, it copies everything (FC-048). */
+const RETAINED_ENTRIES_MAX = 250_000;
+/** Longest wait for a node that is asked where it serves, in milliseconds. */
+const FRONT_ENDS_CALL_MS = 1_000;
+
+/** A primary with its standbys bound to a node: ticks, peers, arbiter, copies, salvage, orders. */
+export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
+  readonly core: Core<HaState, HaInput, HaOwnEffect>;
+  readonly #parts: HaModeParts;
+  readonly #names: Names;
+  readonly #peers: HaPeers;
+  readonly #lease: LeaseKeeper;
+  readonly #orders: HaOrders;
+  readonly #reads: HaReads;
+  readonly #remote: RemoteWrites;
+  readonly #salvage: SalvageOrders;
+  readonly #frontEnds: FrontEnds;
+  readonly #verification: Verification;
+  readonly #ticks: TickClock;
+  readonly #meters: HaMeters;
+  #host: ModeHost<HaState, HaInput> | undefined;
+  #copies: HaCopies | undefined;
+  #slowMs: number;
+  #probeMs: number;
+  #ticking: Cancel | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: HaModeParts) {
+    const { clock, timing, own } = parts;
+    this.#parts = parts;
+    this.core = { ...parts.core, view: (state) => this.#names.view(parts.core.view(state)) };
+    this.#names = new Names({ ...parts, of: () => this.#peers, primary: () => this.#primary() });
+    this.#ticks = new TickClock({ clock, ...timing });
+    this.#slowMs = clock.monotonicMs();
+    this.#probeMs = this.#slowMs;
+    this.#meters = new HaMeters({ ...parts, nameOf: (id) => this.#peers.nameOf(id) });
+    this.#peers = new HaPeers({
+      ...parts,
+      callTimeoutMs: timing.callTimeoutMs,
+      role: () => this.#bound().view().role,
+      term: () => this.#bound().state().hard.term,
+      isPrimary: () => this.#bound().state().lead !== null,
+      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
+      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      onGone: (peer) => this.#input({ kind: "gone", peer }),
+      onRequest: (from, message) => this.#onRequest(from, message),
+    });
+    this.#lease = new LeaseKeeper({
+      arbiter: parts.arbiter,
+      self: own.id,
+      ttlMs: timing.leaseTtlMs,
+      logger: parts.logger,
+      input: (input) => this.#input(input),
+    });
+    this.#remote = new RemoteWrites((proposals) => this.#input({ kind: "propose", proposals }));
+    this.#salvage = new SalvageOrders({
+      files: parts.salvage,
+      primary: () => this.#primary(),
+      offer: (payloads) => this.#offer(payloads),
+    });
+    this.#frontEnds = new FrontEnds({
+      self: own.id,
+      peers: () => parts.peers.map(({ id }) => id),
+      call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
+    });
+    this.#orders = new HaOrders({
+      self: own.id,
+      idOf: (name) => this.#names.idOf(name),
+      primary: () => this.#primary(),
+      input: (input) => this.#input(input),
+      call: (to, message, action) =>
+        this.#call(
+          to,
+          message,
+          action === "verify" ? 2 * VERIFY_LIMITS.answerMsMax : timing.retryMs,
+        ),
+      work: (action, args) => this.#workOf(action) ?? this.#salvage.work(action, args),
+      settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
+    });
+    this.#verification = parts.openVerification(this.#verificationHost());
+    this.#reads = new HaReads({
+      self: own.id,
+      primary: () => this.#primary(),
+      position: () => this.#bound().applied(),
+      ask: (ticket) => this.#input({ kind: "read", ticket }),
+      order: (node, order) => this.#orders.at(node, order),
+      quarantine: () => this.#verification.quarantine(),
+      settle: (ticket, outcome) => this.#bound().settleRead(ticket, outcome),
+    });
+  }
+
+  #verificationHost(): VerificationHost {
+    const { own, peers } = this.#parts;
+    return haVerificationHost({
+      self: own.id,
+      peers: peers.map(({ id }) => id),
+      host: () => this.#bound(),
+      primary: () => this.#primary(),
+      input: (input) => this.#input(input),
+      connection: (id) => this.#peers.connection(id),
+      copies: () => this.#copies,
+      order: (node, order) => this.#orders.at(node, order),
+    });
+  }
+
+  bind(host: ModeHost<HaState, HaInput>): void {
+    this.#host = host;
+  }
+
+  recovered(applied: Position): HaInput {
+    const { log } = this.#parts;
+    const { hardState: hard, base, last } = log;
+    return { kind: "recovered", hard, base, last, applied, terms: log.outline().terms };
+  }
+
+  async started(): Promise<void> {
+    const host = this.#bound();
+    this.#copies = await this.#parts.openCopies({
+      input: (input) => this.#input(input),
+      epoch: () => host.state().hard.term,
+      isPrimary: () => host.state().lead !== null,
+      applied: () => host.applied(),
+      connection: (id) => this.#peers.connection(id),
+      restored: (position) => host.restored(position),
+      exclusively: (body) => host.exclusively(body),
+      fail: (error) => host.fail(error),
+      takeForced: (copy) => this.#verification.takeArrived(copy),
+    });
+    await this.#peers.listen();
+    this.#lease.watch();
+    this.#verification.start();
+    this.#ticks.restart();
+    this.#follow();
+    this.#copies.start();
+    this.#tickSoon();
+  }
+
+  carryOut(effect: HaOwnEffect): void {
+    switch (effect.kind) {
+      case "send":
+        this.#peers.send(effect.to, effect.body);
+        return;
+      case "send_entries":
+        this.#bound().input(
+          sendEntries(effect, this.#parts.log, (to, batch) => this.#peers.send(to, batch)),
+        );
+        return;
+      case "echo":
+        this.#bound().input({ kind: "echoed", seq: effect.seq });
+        return;
+      case "ask_arbiter":
+        this.#lease.ask(effect.id, effect.request);
+        return;
+      case "salvage":
+        setAside(this.#parts, effect).then(
+          (input) => this.#input(input),
+          (error: unknown) => this.#bound().fail(error),
+        );
+        return;
+      case "full_sync":
+        void this.#copies?.fetch(effect.from, effect.epoch, effect.minIndex);
+        return;
+      case "install":
+        void this.#copies?.install(effect.position);
+        return;
+      case "discard_copy":
+        this.#copies?.discard(effect.position);
+        return;
+      case "read_ready":
+        if (this.#reads.ready(effect.ticket, effect.index)) return;
+        this.#orders.done(effect.ticket, effect.index, this.#bound().view().term);
+        return;
+      default:
+        this.#orders.done(effect.ticket, effect.index, effect.term);
+    }
+  }
+
+  propose(proposals: readonly Proposal[]): void {
+    this.#input({ kind: "propose", proposals });
+  }
+
+  atMarker(marker: Entry): Promise<void> {
+    return this.#verification.atMarker(marker);
+  }
+
+  answered(answers: readonly Answer[]): readonly Answer[] {
+    return this.#remote
+      .answered(answers.map((answer) => this.#names.withLeader(answer)))
+      .filter((answer) => {
+        if (this.#verification.answered(answer)) return false;
+        if (!("refused" in answer)) return true;
+        return !(
+          this.#reads.refused(answer.ticket, answer.refused) ||
+          this.#orders.refused(answer.ticket, answer.refused)
+        );
+      });
+  }
+
+  read(ticket: number, level: ReadLevel): void {
+    this.#reads.begin(ticket, level);
+  }
+
+  order(ticket: number, order: Order): void {
+    if (order.action !== "front ends") {
+      this.#orders.begin(ticket, order);
+      return;
+    }
+    const settle = (outcome: JsonValue) =>
+      this.#bound().settleOrder(ticket, this.#names.byName(outcome));
+    void this.#frontEnds.collect(order.args).then(settle);
+  }
+
+  describe(note: string): { readonly level: LogLevel; readonly text: string } {
+    return NOTES[note] ?? { level: "info", text: `[replication] ${note}` };
+  }
+
+  health(): ModeHealth {
+    const { core, own, peers, timing } = this.#parts;
+    const state = this.#bound().state();
+    return haHealth({
+      own,
+      peers,
+      state,
+      view: core.view(state),
+      tickMs: timing.tickMs,
+      lagMs: this.#meters.lagMs(),
+      isConnected: (id) => this.#peers.isConnected(id),
+      nameOf: (id) => this.#peers.nameOf(id),
+    });
+  }
+
+  async beforeCut(upTo: LogIndex): Promise<LogIndex> {
+    const { core, log } = this.#parts;
+    const { retainFrom } = core.view(this.#bound().state());
+    const kept = Math.max(retainFrom, log.last.index - RETAINED_ENTRIES_MAX);
+    return Math.min(upTo, kept, this.#copies?.neededAfter() ?? upTo) as LogIndex;
+  }
+
+  cut(base: Position): void {
+    this.#input({ kind: "compacted", base });
+  }
+
+  /** A primary that was told to stop hands over; its successor needs a moment. */
+  async leaving(): Promise<void> {
+    const { clock, timing, timers } = this.#parts;
+    const untilMs = clock.monotonicMs() + timing.handOverMs;
+    const hasHeir = () => {
+      const { lead } = this.#bound().state();
+      return lead?.switchover !== undefined && lead.switchover !== null;
+    };
+    while (hasHeir() && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((done) => void timers.after(timing.tickMs, done));
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#ticking?.();
+    await this.#verification.close();
+    this.#peers.close();
+    await this.#lease.close();
+    await this.#parts.transport.close();
+    await this.#copies?.close();
+  }
+
+  #primary(): NodeId | null {
+    return primaryOf(this.#bound().state(), this.#parts.own.id);
+  }
+
+  #workOf(action: string): (() => Promise<JsonValue>) | undefined {
+    if (action === "verify") return () => this.#verification.verify();
+    if (action === "front ends") return async () => this.#frontEnds.own;
+    if (action === "describe") return async () => ({ ...this.#bound().health() }) as never;
+    return undefined;
+  }
+
+  async #offer(payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]> {
+    const primary = this.#primary();
+    if (primary === null) throw new ReplicationError("NO_LEADER", "no primary is known");
+    if (primary === this.#parts.own.id) return this.#remote.take(payloads);
+    const { retryMs } = this.#parts.timing;
+    return answersOf(await this.#call(primary, forwardMessage(payloads), retryMs));
+  }
+
+  #bound(): ModeHost<HaState, HaInput> {
+    if (this.#host === undefined) throw new ReplicationError("NO_LEADER", "the node is starting");
+    return this.#host;
+  }
+
+  /** A loop that stood still knows nothing of what happened meanwhile, its lease included. */
+  #input(input?: HaInput): void {
+    if (this.#closing !== undefined) return;
+    const ticks = this.#ticks.advance();
+    const host = this.#bound();
+    if (ticks === "stalled") host.input({ kind: "stalled" });
+    else for (let tick = 0; tick < ticks; tick += 1) host.input({ kind: "tick" });
+    if (input !== undefined) host.input(input);
+    this.#follow();
+  }
+
+  #follow(): void {
+    const { lead } = this.#bound().state();
+    this.#meters.follow(lead, this.#parts.core.view(this.#bound().state()).lagEntries);
+  }
+
+  #tickSoon(): void {
+    const { timers, timing, clock } = this.#parts;
+    this.#ticking = timers.after(timing.tickMs, () => {
+      this.#input();
+      const nowMs = clock.monotonicMs();
+      if (nowMs - this.#probeMs >= timing.probeMs) {
+        this.#probeMs = nowMs;
+        this.#peers.probe();
+      }
+      if (nowMs - this.#slowMs >= SLOW_TICK_MS) {
+        this.#slowMs = nowMs;
+        this.#copies?.tick();
+        this.#peers.sweep();
+        this.#verification.tick();
+        this.#meters.measure(this.#bound().state());
+      }
+      if (this.#closing === undefined) this.#tickSoon();
+    });
+  }
+
+  async #onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
+    switch (message.type) {
+      case MessageType.installSnapshot:
+        if (this.#copies !== undefined) return this.#copies.handle(from, message);
+        break;
+      case MessageType.fullSync:
+        if (this.#copies !== undefined) return this.#copies.serve(from, message);
+        break;
+      case MessageType.forward:
+        return answersMessage(await this.#remote.take(forwardedPayloads(message.payload)));
+      case MessageType.verify:
+        return this.#verification.handle(message);
+      case MessageType.order:
+        return this.#orders.answer(message);
+    }
+    throw new ReplicationError("INVALID", `a pair knows no message of type ${message.type}`);
+  }
+
+  #call(to: NodeId, message: PeerMessage, timeoutMs: number): Promise<PeerMessage> {
+    const connection = this.#peers.connection(to);
+    if (connection === undefined) {
+      return Promise.reject(new ReplicationError("NO_LEADER", `the address of ${to} is not known`));
+    }
+    return connection.call(message, { timeoutMs, priority: "normal" });
+  }
+}
