@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { benchClusterLibrary } from "./raft-library.js";
 import { closedLoop, interleave, type Measured, withRatios } from "./support/closed-loop.js";
 import { startEtcd } from "./support/etcd-cluster.js";
 import { HttpLoad } from "./support/http-load.js";
-import { cpuSeconds, freePort, type Server, startNornicd, waitFor } from "./support/processes.js";
+import { memberSettings } from "./support/member-settings.js";
+import { cpuSeconds, type Server, startNornicd, waitFor } from "./support/processes.js";
 import { printTable, type Row, saveResults } from "./support/report.js";
 
 const NODES = 3;
@@ -17,22 +19,8 @@ const keyOf = (n: number) => `key${String((n * 7919) % KEYS).padStart(13, "0")}`
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 async function startCluster(directory: string): Promise<Server[]> {
-  const ports = await Promise.all(Array.from({ length: NODES }, () => freePort()));
-  const peers = ports.map((port, at) => `n${at + 1}:127.0.0.1:${port}`).join(",");
-  return Promise.all(
-    ports.map((port, at) => {
-      const dataDir = path.join(directory, `n${at + 1}`);
-      return startNornicd({
-        NORNICDB_CLUSTER_MODE: "raft",
-        NORNICDB_CLUSTER_NODE_ID: `n${at + 1}`,
-        NORNICDB_CLUSTER_BIND_ADDR: `127.0.0.1:${port}`,
-        NORNICDB_CLUSTER_RAFT_PEERS: peers,
-        NORNICDB_CLUSTER_RAFT_BOOTSTRAP: "true",
-        NORNICDB_DATA_DIR: dataDir,
-        NORNICDB_CLUSTER_DATA_DIR: path.join(dataDir, "replication"),
-      });
-    }),
-  );
+  const members = await memberSettings(directory, NODES);
+  return Promise.all(members.map((settings) => startNornicd(settings)));
 }
 
 function leaderOf(servers: readonly Server[]): Promise<Server> {
@@ -149,4 +137,5 @@ export async function run(): Promise<void> {
     await Promise.all(gone);
     rmSync(directory, { recursive: true, force: true });
   }
+  await benchClusterLibrary();
 }
