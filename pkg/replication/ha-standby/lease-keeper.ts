@@ -1,11 +1,16 @@
 import type { NodeId } from "../../base/index.js";
 import type { Logger } from "../../runtime/index.js";
-import type { Arbiter, LeaseAnswer } from "../ports/index.js";
+import { ReplicationError } from "../errors.js";
+import type { Arbiter, LeaseAnswer, LeaseRecord } from "../ports/index.js";
 import type { ArbiterRequest, HaInput } from "./core/effects.js";
 
 export interface LeaseKeeperParts {
   readonly arbiter: Arbiter;
   readonly self: NodeId;
+  /** The name under which the arbiter knows a node; undefined: it is not known yet. */
+  nameOf(id: NodeId): NodeId | undefined;
+  /** The node that has this name. */
+  idOf(name: NodeId): NodeId;
   readonly ttlMs: number;
   readonly logger: Logger;
   input(input: HaInput): void;
@@ -25,14 +30,17 @@ export class LeaseKeeper {
 
   watch(): void {
     const { arbiter, input } = this.#parts;
-    this.#unwatch = arbiter.watch((record) => input({ kind: "lease_seen", record }));
+    this.#unwatch = arbiter.watch((record) =>
+      input({ kind: "lease_seen", record: this.#known(record) }),
+    );
   }
 
   ask(id: number, request: ArbiterRequest): void {
     const asked = this.#call(request).then(
       (answer) => {
         this.#reached();
-        this.#parts.input({ kind: "arbiter", id, answer });
+        const { ok, record } = answer;
+        this.#parts.input({ kind: "arbiter", id, answer: { ok, record: this.#known(record) } });
       },
       (error: unknown) => {
         this.#lost(error);
@@ -51,23 +59,37 @@ export class LeaseKeeper {
   }
 
   async #call(request: ArbiterRequest): Promise<LeaseAnswer> {
-    const { arbiter, self, ttlMs } = this.#parts;
+    const { arbiter, ttlMs } = this.#parts;
+    const self = this.#name(this.#parts.self);
     switch (request.op) {
       case "read":
         return { ok: true, record: await arbiter.read() };
       case "acquire": {
-        const { epoch, inSync, force } = request;
+        const { epoch, force } = request;
+        const inSync = request.inSync.map((id) => this.#name(id));
         return arbiter.acquire({ candidate: self, epoch, inSync, ttlMs, force });
       }
       case "renew":
         return arbiter.renew({ holder: self, epoch: request.epoch, ttlMs });
       case "record": {
-        const { epoch, inSync } = request;
-        return arbiter.recordInSync({ holder: self, epoch, inSync });
+        const inSync = request.inSync.map((id) => this.#name(id));
+        return arbiter.recordInSync({ holder: self, epoch: request.epoch, inSync });
       }
       default:
         return arbiter.release({ holder: self, epoch: request.epoch });
     }
+  }
+
+  #name(id: NodeId): NodeId {
+    const name = this.#parts.nameOf(id);
+    if (name !== undefined) return name;
+    throw new ReplicationError("NO_STANDBY", `the name of ${id} is not known yet`);
+  }
+
+  #known(record: LeaseRecord): LeaseRecord {
+    const { idOf } = this.#parts;
+    const holder = record.holder === null ? null : idOf(record.holder);
+    return { ...record, holder, inSync: record.inSync.map(idOf) };
   }
 
   #reached(): void {

@@ -1,3 +1,4 @@
+import type { NodeId } from "../../base/index.js";
 import type { Clock, Logger, Metrics, Timers } from "../../runtime/index.js";
 import type { Arbiter, LogStore, Transport } from "../ports/index.js";
 import type { Verification, VerificationHost } from "../verification/index.js";
@@ -14,6 +15,8 @@ export type HaOwnEffect = Exclude<HaEffect, { readonly kind: SharedKind }>;
 export interface HaModeParts {
   readonly core: HaCore;
   readonly own: PeerAddress;
+  /** The name that this node proves to others; `own.id` where they call it by that. */
+  readonly nodeId: NodeId;
   readonly peers: readonly PeerAddress[];
   /** False: the one peer is known by its address alone. */
   readonly named: boolean;

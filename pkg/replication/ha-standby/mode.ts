@@ -86,6 +86,8 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#lease = new LeaseKeeper({
       arbiter: parts.arbiter,
       self: own.id,
+      nameOf: (id) => this.#peers.knownNameOf(id),
+      idOf: (name) => this.#peers.idOf(name),
       ttlMs: timing.leaseTtlMs,
       logger: parts.logger,
       input: (input) => this.#input(input),

@@ -88,6 +88,7 @@ export async function openHaStandby(parts: OpenHaStandbyParts): Promise<HaMode> 
   });
   return new HaMode({
     core,
+    nodeId: parts.nodeId,
     own: settings.own,
     peers: settings.peers,
     named: settings.named,

@@ -6,7 +6,7 @@ import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
 import { MessageType, TransportError } from "../ports/index.js";
 import { Legacy, type LegacyParts } from "./legacy.js";
 import type { HaMessage } from "./messages.js";
-import { isHaType, isOwnMessage, toHaMessage, toPeerMessage } from "./wire/index.js";
+import { isHaType, isOwnMessage, senderOf, toHaMessage, toPeerMessage } from "./wire/index.js";
 
 export interface PeerAddress {
   readonly id: NodeId;
@@ -16,6 +16,8 @@ export interface PeerAddress {
 export interface HaPeersParts extends LegacyParts {
   readonly transport: Transport;
   readonly own: PeerAddress;
+  /** The name that this node proves to others. */
+  readonly nodeId: NodeId;
   readonly peers: readonly PeerAddress[];
   /**
    * False: the one peer is known by its address alone, and so are all nodes in what they say of
@@ -81,8 +83,22 @@ export class HaPeers {
 
   /** The name by which people know that node. */
   nameOf(id: NodeId): NodeId {
+    const { named, own, nodeId } = this.#parts;
+    if (named) return id;
+    return id === own.id ? nodeId : (this.#nameOfPeer ?? id);
+  }
+
+  /** Undefined: the name is not known yet. */
+  knownNameOf(id: NodeId): NodeId | undefined {
     const { named, own } = this.#parts;
-    return named || id === own.id ? id : (this.#nameOfPeer ?? id);
+    return named || id === own.id ? this.nameOf(id) : this.#nameOfPeer;
+  }
+
+  /** Whom people mean by that name: this node, or a peer. */
+  idOf(name: NodeId): NodeId {
+    const { named, own, nodeId, peers } = this.#parts;
+    if (named) return name;
+    return name === nodeId ? own.id : (peers[0]?.id ?? name);
   }
 
   isConnected(id: NodeId): boolean {
@@ -132,10 +148,10 @@ export class HaPeers {
   }
 
   #encode(to: NodeId, body: HaMessage): PeerMessage {
-    const { own, role, clock } = this.#parts;
+    const { nodeId, role, clock } = this.#parts;
     const isPlain = body.kind === "wal_batch" && this.#legacy.isLegacy(to);
     return toPeerMessage(isPlain ? this.#legacy.plain(body) : body, {
-      id: own.id,
+      id: nodeId,
       role: role(),
       wallMs: clock.wallMs(),
       heardLast: this.#heardLast.get(to) ?? 0,
@@ -159,7 +175,7 @@ export class HaPeers {
     if (this.#closed || !isHaType(answer.type)) return;
     try {
       const said = isOwnMessage(answer)
-        ? toHaMessage(to, answer)
+        ? toHaMessage(to, answer, this.#provenOf(to, senderOf(answer)))
         : this.#legacy.answerOf(to, body, answer);
       if (said !== undefined) this.#parts.onMessage(to, said);
     } catch (error) {
@@ -173,6 +189,13 @@ export class HaPeers {
     this.#lastErrors.set(peer, error);
     if (isNew && isRefusedConnection(error)) this.#parts.onGone(peer);
     else this.#parts.onUnreachable(peer);
+  }
+
+  /** Who is known by address alone says its name. */
+  #provenOf(to: NodeId, name: NodeId | undefined): NodeId | null {
+    if (this.#parts.named) return to;
+    if (name !== undefined) this.#nameOfPeer = name;
+    return null;
   }
 
   /** The configured name of who speaks; undefined: nobody of this pair. */
@@ -194,7 +217,7 @@ export class HaPeers {
     if (!isHaType(message.type)) return this.#parts.onRequest(from, message);
     const isOwn = isOwnMessage(message);
     const body = isOwn
-      ? toHaMessage(from, message)
+      ? toHaMessage(from, message, this.#parts.named ? from : null)
       : this.#legacy.read(message, this.#parts.term());
     if (!("kind" in body)) return this.#named(body);
     if (body.kind === "heartbeat") this.#heardLast.set(from, body.last.index);
@@ -218,7 +241,7 @@ export class HaPeers {
 
   #named(answer: PeerMessage): PeerMessage {
     if (answer.type !== MessageType.heartbeatResponse) return answer;
-    const payload = { ...(answer.payload as object), NodeID: this.#parts.own.id };
+    const payload = { ...(answer.payload as object), NodeID: this.#parts.nodeId };
     return { type: answer.type, payload: { ...payload, Role: this.#parts.role() } as never };
   }
 }

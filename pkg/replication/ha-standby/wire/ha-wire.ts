@@ -1,4 +1,4 @@
-import { isSafeCount, type NodeId, toLogIndex, toTerm } from "../../../base/index.js";
+import { isSafeCount, type NodeId, parseNodeId, toLogIndex, toTerm } from "../../../base/index.js";
 import { MessageType, type PeerMessage, type PeerPayload } from "../../ports/index.js";
 import { PayloadFields } from "../../wire/index.js";
 import type { EpochTable, HaHeartbeat, HaHeartbeatResponse, HaMessage } from "../messages.js";
@@ -104,17 +104,17 @@ function heartbeatResponse(body: HaHeartbeatResponse, sender: HaSender): PeerPay
   };
 }
 
-const READERS: ReadonlyMap<number, (from: NodeId, payload: PeerPayload) => HaMessage> = new Map([
+const READERS: ReadonlyMap<number, (payload: PeerPayload, proven: NodeId | null) => HaMessage> = new Map([
   [MessageType.heartbeat as number, toHeartbeat],
   [MessageType.heartbeatResponse, toHeartbeatResponse],
-  [MessageType.walBatch, (_: NodeId, payload: PeerPayload) => toWalBatch(payload)],
-  [MessageType.walBatchResponse, (_: NodeId, payload: PeerPayload) => toWalAck(payload)],
-  [MessageType.positionQuery, (_: NodeId, payload: PeerPayload) => toPositionQuery(payload)],
-  [MessageType.positionAnswer, (_: NodeId, payload: PeerPayload) => toPositionAnswer(payload)],
+  [MessageType.walBatch, toWalBatch],
+  [MessageType.walBatchResponse, toWalAck],
+  [MessageType.positionQuery, toPositionQuery],
+  [MessageType.positionAnswer, toPositionAnswer],
   [MessageType.fence, toFence],
-  [MessageType.fenceResponse, (_: NodeId, payload: PeerPayload) => toFenceResponse(payload)],
-  [MessageType.promote, (_: NodeId, payload: PeerPayload) => toPromote(payload)],
-  [MessageType.promoteResponse, (_: NodeId, payload: PeerPayload) => toPromoteResponse(payload)],
+  [MessageType.fenceResponse, toFenceResponse],
+  [MessageType.promote, toPromote],
+  [MessageType.promoteResponse, toPromoteResponse],
 ]);
 
 /** True for the codes that a pair speaks. */
@@ -130,25 +130,39 @@ export function isOwnMessage({ type, payload }: PeerMessage): boolean {
 }
 
 /**
- * Reads a message of the node that the transport knows as `from`; entries keep the payloads they
- * came with, which are views of the frame.
+ * Reads a message of the peer `from`; entries keep the payloads they came with, which are views of
+ * the frame.
+ * @param proven - the name that the sender has proven; null: none, or it is known by its address
  * @throws ReplicationError `INVALID` naming the field; nothing of the message may be used then
  */
-export function toHaMessage(from: NodeId, message: PeerMessage): HaMessage {
+export function toHaMessage(
+  from: NodeId,
+  message: PeerMessage,
+  proven: NodeId | null = from,
+): HaMessage {
   const read = READERS.get(message.type);
   if (read === undefined) throw new PayloadFields({}, "message").bad("type", "one of a pair");
-  return read(from, message.payload);
+  const body = read(message.payload, proven);
+  return body.kind === "fence" ? { ...body, candidate: from } : body;
 }
 
-function checkSender(fields: PayloadFields, from: NodeId): void {
-  if (fields.nodeId("NodeID") !== from) throw fields.bad("NodeID", `the sender, ${from}`);
+/** The name by which the sender of a heartbeat, or of its answer, calls itself. */
+export function senderOf({ type, payload }: PeerMessage): NodeId | undefined {
+  const says = type === MessageType.heartbeat || type === MessageType.heartbeatResponse;
+  if (!says || payload === null) return undefined;
+  return parseNodeId(String(new PayloadFields(payload, "heartbeat").value("NodeID")));
+}
+
+function checkSender(fields: PayloadFields, proven: NodeId | null): void {
+  const name = fields.nodeId("NodeID");
+  if (proven !== null && name !== proven) throw fields.bad("NodeID", `the sender, ${proven}`);
 }
 
 const disk = (fields: PayloadFields) => fields.text("disk", diskIdLengthMax);
 
-function toHeartbeat(from: NodeId, payload: PeerPayload): HaMessage {
+function toHeartbeat(payload: PeerPayload, proven: NodeId | null): HaMessage {
   const fields = new PayloadFields(payload, "heartbeat");
-  checkSender(fields, from);
+  checkSender(fields, proven);
   if (fields.value("Role") !== "primary") throw fields.bad("Role", "primary");
   const x = fields.fields("x");
   const index = fields.index("WALPosition");
@@ -184,9 +198,9 @@ function toTable(fields: PayloadFields): EpochTable {
   return { base, runs, last };
 }
 
-function toHeartbeatResponse(from: NodeId, payload: PeerPayload): HaMessage {
+function toHeartbeatResponse(payload: PeerPayload, proven: NodeId | null): HaMessage {
   const fields = new PayloadFields(payload, "heartbeat_response");
-  checkSender(fields, from);
+  checkSender(fields, proven);
   const x = fields.fields("x");
   return {
     kind: "heartbeat_response",
@@ -233,11 +247,13 @@ function toPositionAnswer(payload: PeerPayload): HaMessage {
   };
 }
 
-function toFence(from: NodeId, payload: PeerPayload): HaMessage {
+function toFence(payload: PeerPayload, proven: NodeId | null): HaMessage {
   const fields = new PayloadFields(payload, "fence");
   const x = fields.fields("x");
   const candidate = x.nodeId("candidate");
-  if (candidate !== from) throw x.bad("candidate", `the sender, ${from}`);
+  if (proven !== null && candidate !== proven) {
+    throw x.bad("candidate", `the sender, ${proven}`);
+  }
   const reason = fields.text("Reason", reasonLengthMax);
   return { kind: "fence", epoch: x.term("epoch"), candidate, reason };
 }
