@@ -148,8 +148,11 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   }
 
   recovered(applied: Position): HaInput {
-    const { log } = this.#parts;
-    const { hardState: hard, base, last } = log;
+    const { log, own } = this.#parts;
+    const { base, last } = log;
+    // HB-2: what was written alone, before there was a pair, is this node's own.
+    const wasAlone = log.hardState.epoch === 0 && last.index > 0;
+    const hard = wasAlone ? { ...log.hardState, votedFor: own.id } : log.hardState;
     return { kind: "recovered", hard, base, last, applied, terms: log.outline().terms };
   }
 

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../../base/index.js";
+import type { NodeId, Term } from "../../../base/index.js";
 import type { LeaseRecord } from "../../ports/index.js";
 import { lastPosition } from "../../raft/core/log-terms.js";
 import type { Claim, Grounds } from "./state.js";
@@ -80,13 +80,17 @@ function byPeers(turn: Turn, claim: Claim): Decision {
     if (answers.some(([, { epoch }]) => epoch > 0)) return fail("there is an epoch already");
     return founding(turn, claim);
   }
+  const lastTerm = lastPosition(s.log).term;
+  const unbroken = s.basis !== null;
+  // A node that only sought this epoch is no more entitled to it than any other.
+  const led = unbroken || lastTerm === s.hard.term;
   const own = rules.isOwn({
     id: options.id,
-    holder: s.hard.votedFor,
+    holder: led ? s.hard.votedFor : null,
     epoch: s.hard.term,
     hard: s.hard,
-    lastTerm: lastPosition(s.log).term,
-    unbroken: s.basis !== null,
+    lastTerm,
+    unbroken,
   });
   if (own && claim.ticket === null) {
     if (answers.some(([, { epoch }]) => epoch > s.hard.term)) return fail("there is a newer epoch");
@@ -122,7 +126,9 @@ function isAllowed(turn: Turn, claim: Claim): boolean {
 /** HA-17: the first epoch of all: the configured primary, unless another node has more. */
 function founding(turn: Turn, claim: Claim): Decision {
   const { s, options, rules } = turn;
-  const configured = rules.startsAsPrimary(options.startsAsPrimary, s.hard.term);
+  // An epoch that was this node's alone is none: a founding came to nothing, or it was standalone.
+  const known = s.hard.votedFor === options.id ? (0 as Term) : s.hard.term;
+  const configured = rules.startsAsPrimary(options.startsAsPrimary, known);
   if (!configured && claim.ticket === null) return fail("there has been no primary yet");
   if (!hasHeardAll(turn, claim) && !isLate(turn, claim, options.ticks.fenceTicks * 2)) return WAIT;
   return isBestOf(turn, claim) ? go("founding") : fail("another node has more");
