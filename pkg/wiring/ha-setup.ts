@@ -66,9 +66,13 @@ function whoIsWho({ ha, cluster }: Config, nodeId: NodeId) {
   return { own: { id: nodeId, address }, peers, named: true };
 }
 
-/** An address as a name: `127.0.0.1:7688` is `127.0.0.1_7688`. */
+/** `127.0.0.1:7688` is `127.0.0.1_7688`; undefined when that is too long for a name. */
+export function addressAsName(address: string): NodeId | undefined {
+  return parseNodeId(address.replace(/[^A-Za-z0-9.-]/g, "_"));
+}
+
 function nameOf(address: string): NodeId {
-  const id = parseNodeId(address.replace(/[^A-Za-z0-9.-]/g, "_"));
+  const id = addressAsName(address);
   if (id !== undefined) return id;
   throw new ReplicationError("INVALID", `${address} is too long for a name`, {
     field: "NORNICDB_CLUSTER_HA_PEER_ADDR",

@@ -2,6 +2,8 @@ import { ReplicationError } from "../replication/index.js";
 import type { LogStore } from "../replication/ports/index.js";
 import { MembersFile } from "../replication/raft/index.js";
 import type { FileSystem } from "../runtime/index.js";
+import { addressAsName } from "./ha-setup.js";
+import type { StoredIdentity } from "./node-identity.js";
 import type { NodeSetup } from "./node-setup.js";
 
 /**
@@ -16,16 +18,21 @@ export function checkModeChange(
   const kept = new MembersFile(fileSystem, directory).read();
   const isMember = log.outline().configs.length > 0 || kept.configs.length > 0;
   if (raft === undefined) {
-    if (ha !== undefined && !isMember) checkPair(ha.settings.startsAsPrimary, directory, log);
-    if (!isMember) return;
-    throw new ReplicationError(
-      "INVALID",
-      `${directory} is of ${identity.nodeId}, a member of cluster ${identity.clusterId}; alone it would write a history that the cluster does not know`,
-      {
-        field: "NORNICDB_CLUSTER_MODE",
-        hint: "set it to raft; to go on without the cluster, nornicctl snapshot save FILE on a running member and nornicctl snapshot restore FILE into an empty directory",
-      },
-    );
+    if (isMember) {
+      throw wrongMode(
+        `${directory} is of ${identity.nodeId}, a member of cluster ${identity.clusterId}; alone it would write a history that the cluster does not know`,
+        "raft; to go on without the cluster, nornicctl snapshot save FILE on a running member",
+      );
+    }
+    const role = pairRole(ha?.settings.own.address ?? "", identity, log);
+    if (ha !== undefined) checkPair(ha.settings.startsAsPrimary || role !== "none", directory, log);
+    else if (role !== "none") {
+      throw wrongMode(
+        `${directory} is of ${identity.nodeId}, one of a primary and its standbys; alone it would write entries that look like those of the others`,
+        "ha_standby, or to raft to go on as a cluster; to go on alone, nornicctl snapshot save FILE on the primary",
+      );
+    }
+    return;
   }
   const { bootstrap, founders } = raft.settings;
   const { last, base } = log;
@@ -41,8 +48,21 @@ export function checkModeChange(
       },
     );
   }
-  // A restored copy, which has no entries of its own, may be a head start for a new member.
-  if (bootstrap || last.index === base.index) return;
+  const role = pairRole(raft.settings.address, identity, log);
+  if (bootstrap && (role === "standby" || role === "unclear")) {
+    const { votedFor, term } = log.hardState;
+    throw new ReplicationError(
+      "INVALID",
+      `${directory} is not the primary's of epoch ${term}, which is that of ${votedFor ?? "another node"}; a cluster founded here could lack what the primary has`,
+      {
+        field: "NORNICDB_CLUSTER_RAFT_BOOTSTRAP",
+        hint: "found the cluster on the node that was primary last: stop the standbys first, then the primary, so that nobody is promoted; if it is gone, start this one as ha_standby, promote it and stop it",
+      },
+    );
+  }
+  // A restored copy, which has no entries of its own, may be a head start for a new member, and so
+  // may a standby's, whose entries are the beginning of its primary's.
+  if (bootstrap || last.index === base.index || role === "standby") return;
   throw new ReplicationError("INVALID", `${what}; joining one would throw it away`, {
     field: "NORNICDB_CLUSTER_RAFT_BOOTSTRAP",
     hint: "set it to true to found a cluster with this data, or give the node an empty directory",
@@ -50,9 +70,8 @@ export function checkModeChange(
 }
 
 /** A standby's entries must be the primary's: those of another history cannot be told from them. */
-function checkPair(startsAsPrimary: boolean, directory: string, log: LogStore): void {
-  const { last, base, hardState } = log;
-  if (startsAsPrimary || hardState.epoch > 0 || last.index === base.index) return;
+function checkPair(mayHaveEntries: boolean, directory: string, { last, base }: LogStore): void {
+  if (mayHaveEntries || last.index === base.index) return;
   throw new ReplicationError(
     "INVALID",
     `${directory} has data up to entry ${last.index} that is of no pair; a standby would throw it away`,
@@ -61,4 +80,27 @@ function checkPair(startsAsPrimary: boolean, directory: string, log: LogStore): 
       hint: "set it to primary on the node whose data counts, or give the standby an empty directory",
     },
   );
+}
+
+function wrongMode(message: string, right: string): ReplicationError {
+  return new ReplicationError("INVALID", message, {
+    field: "NORNICDB_CLUSTER_MODE",
+    hint: `set it to ${right} and nornicctl snapshot restore FILE into an empty directory`,
+  });
+}
+
+/**
+ * What the node was in the last epoch it knows. `none`: it never had a primary, nor was one;
+ * `standby`: it took entries of that epoch, so its log is the beginning of that primary's;
+ * `unclear`: it has no entry of that epoch.
+ */
+function pairRole(
+  address: string,
+  { nodeId }: StoredIdentity,
+  { hardState: { votedFor, term, epoch }, last }: LogStore,
+): "none" | "primary" | "standby" | "unclear" {
+  if (epoch === 0 || (votedFor === null && last.term === term)) return "none";
+  if (votedFor === null || last.term !== term) return "unclear";
+  // A node whose pair knows it by its address alone has that for a name there.
+  return votedFor === nodeId || votedFor === addressAsName(address) ? "primary" : "standby";
 }

@@ -48,7 +48,9 @@ export function onRecovered(turn: Turn, input: Of<"recovered">): void {
   s.answered = applied.index;
   const { electionTicks } = options.ticks;
   s.sinceLeader = isFresh(s) ? electionTicks : rules.heardAtRestart(electionTicks);
-  if (options.bootstrap && s.configs.length === 0 && s.hard.votedFor === null && !s.lost) {
+  // The vote of a pair's last epoch names its primary; in this cluster nobody has voted yet.
+  const hasVoted = s.hard.votedFor !== null && s.hard.epoch < term;
+  if (options.bootstrap && s.configs.length === 0 && !hasVoted && !s.lost) {
     if (last.index === 0 && term <= 1) found(turn);
     else if (options.founders.length === 1) foundOver(turn);
   }
@@ -69,7 +71,7 @@ function found(turn: Turn): void {
 function foundOver(turn: Turn): void {
   const { s, options } = turn;
   const voters = options.founders.map((member) => ({ ...member, disk: options.disk }));
-  s.hard = { ...s.hard, term: (s.hard.term + 1) as Term };
+  s.hard = { ...s.hard, term: (s.hard.term + 1) as Term, votedFor: null };
   const index = (s.log.last + 1) as LogIndex;
   const payload = encodeMembership({ voters, outgoing: [], learners: [] });
   appendEntries(turn, [{ index, term: s.hard.term, kind: "config", payload }]);

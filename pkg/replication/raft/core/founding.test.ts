@@ -17,6 +17,7 @@ const founder = (name: string) => ({ id: id(name), address: `${name}:7688` });
 interface Disk {
   readonly term: number;
   readonly votedFor?: string;
+  readonly epoch?: number;
   readonly commit?: number;
   readonly base: Position;
   readonly last: Position;
@@ -44,7 +45,7 @@ function start(disk: Disk, over: Partial<RaftOptions> = {}) {
         term: toTerm(disk.term),
         votedFor: disk.votedFor === undefined ? null : id(disk.votedFor),
         commit: toLogIndex(disk.commit ?? base.index),
-        epoch: 0,
+        epoch: disk.epoch ?? 0,
       },
       base,
       last,
@@ -96,6 +97,15 @@ describe("founding over entries that are there", () => {
     const { state, written } = start({ term: 1, base: at(5, 1), last: at(7, 1) });
     expect(written[0]).toMatchObject({ index: 8, term: 2, kind: "config" });
     expect(state).toMatchObject({ role: "leader", hard: { commit: 9 } });
+  });
+
+  it("RA-32 what was a pair's primary founds over its log; the name in its epoch is no vote (FC-161)", () => {
+    const pair = { term: 4, votedFor: "n1", epoch: 4, base: NOTHING, last: at(7, 4) };
+    const { state, written } = start(pair);
+    expect(written[0]).toMatchObject({ index: 8, term: 5, kind: "config" });
+    expect(state).toMatchObject({ role: "leader", applied: 9, hard: { commit: 9, epoch: 4 } });
+    const later = start({ ...pair, term: 6, votedFor: "n2" });
+    expect([later.written, later.state.role]).toEqual([[], "follower"]);
   });
 
   it("RA-32 several founders found nothing over entries of one of them", () => {
