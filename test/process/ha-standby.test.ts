@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ask } from "./support/ask.js";
+import { runNode } from "./support/ended.js";
+import { HaPair, type PairOptions } from "./support/ha-pair.js";
+import { NORNICCTL, startNornicd } from "./support/nornicd.js";
+import { until } from "./support/raft-cluster.js";
+
+let folder: string;
+let pair: HaPair;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "ha-standby-"));
+});
+afterEach(async () => {
+  await pair.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function running(options: PairOptions): Promise<void> {
+  pair = await HaPair.make(folder, options);
+  await pair.startBoth();
+}
+
+function nornicctl(at: string, ...args: string[]) {
+  return runNode([NORNICCTL, "--endpoint", pair.node(at).url, "--json", ...args]);
+}
+
+async function written(at: string, count: number, prefix: string): Promise<readonly string[]> {
+  const ids = Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+  const answers = await Promise.all(ids.map((id) => pair.write(at, id)));
+  for (const { status, text } of answers) expect([200, 201], text).toContain(status);
+  return ids;
+}
+
+async function expectAll(at: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) expect([id, await pair.has(at, id)]).toEqual([id, true]);
+}
+
+/** FC-104: nobody is told that a write is safe where the mode says it is not. */
+async function expectNoStandby(at: string): Promise<void> {
+  const { status, body } = await pair.write(at, "refused");
+  expect([status, body.code, body.outcome]).toEqual([503, "NO_STANDBY", "not_applied"]);
+  expect((await ask(`${pair.node(at).url}/primary`)).status).toBe(503);
+  expect(await pair.has(at, "refused")).toBe(false);
+}
+
+const modes = ["async", "semi_sync", "sync"] as const;
+
+describe("a pair of processes", () => {
+  it.each([
+    ["by name", true],
+    ["by address alone", false],
+  ])("HB-1, HB-21 known %s: primary and standby, and where writes go", async (_, named) => {
+    await running({ named });
+    expect((await pair.write("a", "x")).body.receipt.durability).toMatch(/received|persisted/);
+    await until("it is there", () => pair.has("b", "x"));
+    expect(await pair.has("b", "x", "QUORUM")).toBe(true);
+    const refused = await pair.write("b", "y");
+    expect(refused.body).toMatchObject({ code: "NOT_LEADER", outcome: "not_applied" });
+    expect(refused.body.leader.id).toBe("a");
+    const health = await pair.health("b");
+    expect(health).toMatchObject({ role: "standby", leader_id: "a", is_leader: false });
+    expect(health).toMatchObject({ leader_addr: pair.address("a"), split_brain_possible: false });
+    const status = (url: string, at: string) => ask(`${pair.node(at).url}${url}`);
+    expect((await status("/sync", "b")).status).toBe(200);
+    expect((await status("/primary", "b")).status).toBe(503);
+    const metrics = (await status("/metrics", "a")).text;
+    expect(metrics).toMatch(/nornicdb_standby_lag_entries\{peer="b"\} 0/);
+    expect(metrics).toMatch(/nornicdb_replication_lag_bytes\{peer="b"\} 0/);
+    const verified = await nornicctl("b", "verify");
+    expect(verified.err).toBe("");
+    expect(JSON.parse(verified.out)).toMatchObject({ equal: true, replicas: { equal: true } });
+  });
+
+  it.each(modes)(
+    "HB-3, HB-20 %s: the primary is killed, its standby takes over with a witness, and it comes back as standby (FC-084, FC-090, FC-104)",
+    async (mode) => {
+      await running({ witness: true, environment: { NORNICDB_CLUSTER_HA_SYNC_MODE: mode } });
+      const ids = await written("a", 50, "x");
+      if (mode === "async") await pair.streams("b");
+      await pair.kill("a");
+      const next = await until("b is primary", async () => {
+        const health = await pair.health("b");
+        return health.role === "primary" && health;
+      });
+      expect(next.term).toBeGreaterThan(1);
+      if (mode === "sync") await expectNoStandby("b");
+      else await pair.leads("b");
+      await expectAll("b", ids);
+      await pair.start("a", "primary");
+      await pair.streams("a");
+      await pair.leads("b");
+      expect(await pair.health("a")).toMatchObject({ role: "standby", leader_id: "b" });
+      const more = await written("b", 20, "y");
+      await until("they are there", () => pair.has("a", "y19"));
+      await expectAll("a", [...ids, ...more]);
+      expect(await pair.has("a", "y0", "QUORUM")).toBe(true);
+      const verified = await nornicctl("b", "verify");
+      expect(JSON.parse(verified.out)).toMatchObject({ replicas: { equal: true } });
+    },
+  );
+
+  it("HB-30, HB-31 what only the killed primary had is set aside, shown, and offered again (FC-085, FC-091)", async () => {
+    await running({ witness: true, environment: { NORNICDB_CLUSTER_HA_SYNC_MODE: "async" } });
+    await written("a", 5, "both");
+    await pair.streams("b");
+    await pair.kill("b");
+    const lost = await written("a", 7, "lost");
+    await pair.kill("a");
+    // It has heard no primary since it started: only an operator's word makes it one (FC-085).
+    await pair.start("b", "standby");
+    const careful = await nornicctl("b", "promote");
+    expect(careful.code, careful.out).not.toBe(0);
+    const forced = await until("the lease of the dead primary is over", async () => {
+      const ended = await nornicctl("b", "promote", "--force", "--others-stopped");
+      return ended.code === 0 && ended;
+    });
+    expect(JSON.parse(forced.out).term).toBeGreaterThan(1);
+    await pair.leads("b");
+    expect(await pair.has("b", "lost0")).toBe(false);
+    await written("b", 3, "since");
+    await pair.start("a", "primary");
+    await pair.streams("a");
+    expect(await pair.has("a", "lost0")).toBe(false);
+    const listed = await nornicctl("a", "salvage", "list");
+    expect(listed.code).toBe(2);
+    const [file] = JSON.parse(listed.out).files;
+    expect(file).toMatchObject({ commands: 7, replayed_at: null });
+    const shown = JSON.parse((await nornicctl("a", "salvage", "show", file.id)).out);
+    expect(JSON.stringify(shown.entries)).toContain("lost6");
+    const replayed = await nornicctl("a", "salvage", "replay", file.id);
+    expect(JSON.parse(replayed.out)).toMatchObject({ applied: 7, known: 0, refused: [] });
+    await expectAll("b", lost);
+    const again = await nornicctl("a", "salvage", "replay", file.id);
+    expect(JSON.parse(again.out)).toMatchObject({ applied: 0, known: 7, refused: [] });
+    expect((await nornicctl("a", "salvage", "discard", file.id)).code).toBe(0);
+    expect((await nornicctl("a", "salvage", "list")).code).toBe(0);
+  });
+
+  it("HB-4 roles change by a command, and by SIGTERM of the primary, without losing a write (FC-097)", async () => {
+    await running({ witness: true });
+    const ids = await written("a", 20, "x");
+    const moved = await nornicctl("b", "switchover");
+    expect(moved.err).toBe("");
+    await pair.leads("b");
+    await pair.streams("a");
+    const more = await written("b", 20, "y");
+    expect(await pair.kill("b", "SIGTERM")).toBe(0);
+    await pair.leads("a");
+    await expectAll("a", [...ids, ...more]);
+  });
+
+  it("HB-10 a standby that lost its disk copies everything by itself (FC-095)", async () => {
+    await running({ witness: true });
+    const ids = await written("a", 30, "x");
+    await pair.kill("b");
+    pair.wipe("b");
+    await pair.start("b", "standby");
+    await pair.streams("b");
+    await expectAll("b", ids);
+  });
+
+  it("HB-2 a standalone node becomes a primary with its data; as standby it is refused", async () => {
+    pair = await HaPair.make(folder);
+    for (const id of ["a", "b"]) {
+      const alone = await startNornicd({
+        dataDir: pair.folder(id),
+        environment: { NORNICDB_CLUSTER_NODE_ID: id },
+      });
+      await ask(`${alone.url}/nodes/alone`, "PUT", {});
+      await alone.kill("SIGTERM");
+    }
+    await pair.start("a", "primary");
+    await expect(pair.start("b", "standby")).rejects.toThrow(/is of no pair/);
+    pair.wipe("b");
+    await pair.start("b", "standby");
+    await pair.streams("b");
+    expect(await pair.has("b", "alone")).toBe(true);
+  });
+});
