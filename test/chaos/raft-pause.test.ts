@@ -7,12 +7,13 @@ import { type ReadReply, sendRead, sendWrite } from "./support/http-calls.js";
 import { RaftCluster, type RaftNode } from "./support/raft-cluster.js";
 
 const ROUNDS = Number(process.env.CHAOS_PAUSES ?? 200);
+const LONG_ROUNDS = Number(process.env.CHAOS_LONG_PAUSES ?? Math.ceil(ROUNDS / 40));
 const KEYS = 8;
 const ARRIVAL_MS = 50;
 
 describe("raft with a leader that stands still", () => {
   it.each([
-    { timings: "default timings", environment: {}, pauseMs: 5_000, rounds: Math.ceil(ROUNDS / 40) },
+    { timings: "default timings", environment: {}, pauseMs: 5_000, rounds: LONG_ROUNDS },
     { timings: "fast elections", environment: FAST_ELECTIONS, pauseMs: 0, rounds: ROUNDS },
   ])(
     "SIGSTOP at $timings, $rounds rounds of reads queued in its sockets: none is answered with what was overwritten (FC-060)",
