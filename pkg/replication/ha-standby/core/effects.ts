@@ -164,13 +164,15 @@ export type HaEffect =
   | { readonly kind: "ask_arbiter"; readonly id: number; readonly request: ArbiterRequest }
   /**
    * Write entries `from` to `upTo` of the log into a new salvage file with both epochs and sync it,
-   * then `salvaged`. They will be cut off afterwards.
+   * then `salvaged`. They will be cut off afterwards. `state`: the log no longer holds all that
+   * differs, so a copy of the whole state machine is kept beside them.
    */
   | {
       readonly kind: "salvage";
       readonly id: number;
       readonly from: LogIndex;
       readonly upTo: LogIndex;
+      readonly state: boolean;
       readonly epoch: Term;
       readonly primary: NodeId;
     }

@@ -76,7 +76,7 @@ function byPeers(turn: Turn, claim: Claim): Decision {
   const primary = answers.find(([, answer]) => isElsewhere(turn, answer.primary));
   const certain = claim.ticket !== null && claim.force && claim.othersStopped;
   if (primary !== undefined && !certain) return fail(`${primary[0]} has a primary`);
-  if (s.hard.term === 0 && rules.startsAsPrimary(options.startsAsPrimary, s.hard.term)) {
+  if (s.hard.term === 0) {
     if (answers.some(([, { epoch }]) => epoch > 0)) return fail("there is an epoch already");
     return founding(turn, claim);
   }
@@ -130,7 +130,9 @@ function founding(turn: Turn, claim: Claim): Decision {
   const known = s.hard.votedFor === options.id ? (0 as Term) : s.hard.term;
   const configured = rules.startsAsPrimary(options.startsAsPrimary, known);
   if (!configured && claim.ticket === null) return fail("there has been no primary yet");
-  if (!hasHeardAll(turn, claim) && !isLate(turn, claim, options.ticks.fenceTicks * 2)) return WAIT;
+  // An arbiter knows whether there has been an epoch; without one only the others do.
+  const enough = options.arbiter === "lease" && isLate(turn, claim, options.ticks.fenceTicks * 2);
+  if (!hasHeardAll(turn, claim) && !enough) return WAIT;
   return isBestOf(turn, claim) ? go("founding") : fail("another node has more");
 }
 

@@ -23,8 +23,12 @@ export function broadcastHeartbeat(turn: Turn): void {
 
 export function sendHeartbeat(turn: Turn, to: NodeId): void {
   const { s, options } = turn;
-  const peer = leadershipOf(turn).peers.get(to);
+  const { peers, readyIndex } = leadershipOf(turn);
+  const peer = peers.get(to);
   if (peer === undefined) return;
+  // Before the first entry of the epoch is committed, the commit does not cover all that earlier
+  // primaries acknowledged.
+  const ready = peer.aligned && s.hard.commit >= readyIndex;
   send(turn, to, {
     kind: "heartbeat",
     epoch: s.hard.term,
@@ -33,7 +37,7 @@ export function sendHeartbeat(turn: Turn, to: NodeId): void {
     last: lastPosition(s.log) ?? NO_POSITION,
     commit: s.hard.commit,
     authority: hasAuthority(turn),
-    inSync: peer.aligned && surelyInSync(turn).includes(to),
+    inSync: ready && surelyInSync(turn).includes(to),
     disk: peer.disk,
     table: peer.aligned ? null : tableOf(s.log, options.limits.tableRunsMax),
   });
@@ -51,8 +55,9 @@ export function onHeartbeatResponse(turn: Turn, from: NodeId, answer: HaHeartbea
   takeStanding(turn, from, answer);
   const now = leadershipOf(turn).peers.get(from) as Peer;
   if (!now.aligned) return;
-  const round = { round: answer.round, verified: answer.received };
-  setPeer(turn, from, { progress: onRoundAnswered(now.progress, round) });
+  const round = { at: answer.at, verified: answer.received };
+  const { heartbeatTicks } = turn.options.ticks;
+  setPeer(turn, from, { progress: onRoundAnswered(now.progress, round, heartbeatTicks) });
   replicateTo(turn, from);
 }
 

@@ -86,7 +86,7 @@ const MIB = 1024 * 1024;
 
 export const DEFAULT_HA_LIMITS: HaLimits = {
   inflightMessagesMax: 512,
-  inflightBytesMax: 32 * MIB,
+  inflightBytesMax: 8 * MIB,
   appendBytesMax: MIB,
   batchEntriesMax: 1000,
   earlyBatchesMax: 16,

@@ -16,16 +16,25 @@ export function alignWith(turn: Turn, table: EpochTable): void {
   const theirs: LogTerms = { base: table.base, runs: table.runs, last: table.last };
   const common = s.lost ? null : commonIndex(s.log, theirs);
   const mustCopy = s.lost || rules.mustCopy(common, s.hard.commit);
-  const from = common === null ? doubtfulFrom(turn) : ((common + 1) as LogIndex);
+  // The histories part, and the log no longer reaches back to where.
+  const state = common === null && !s.lost && isForeign(s.log, theirs);
+  const first = (s.log.base.index + 1) as LogIndex;
+  const unknown = state ? first : doubtfulFrom(turn);
+  const from = common === null ? unknown : ((common + 1) as LogIndex);
   const cutFrom = mustCopy ? null : from;
-  if (rules.mustSalvage(s.log.last - from + 1)) {
+  if (rules.mustSalvage(s.log.last - from + 1) || state) {
     const id = takeId(turn);
     s.rejoin = { kind: "salvaging", id, from, cutFrom };
     const { epoch, primary } = s.follow;
-    turn.effects.push({ kind: "salvage", id, from, upTo: s.log.last, epoch, primary });
+    turn.effects.push({ kind: "salvage", id, from, upTo: s.log.last, state, epoch, primary });
     return;
   }
   settleTail(turn, from, cutFrom);
+}
+
+/** They differ for certain, not only because one of them no longer knows its beginning. */
+function isForeign(own: LogTerms, theirs: LogTerms): boolean {
+  return own.last > 0 && (theirs.last < own.base.index || own.last >= theirs.base.index);
 }
 
 /** Nothing is known of where the logs part: what was never committed, and this node's last epoch. */

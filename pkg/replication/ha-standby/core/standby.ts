@@ -1,12 +1,12 @@
-import type { LogIndex, NodeId } from "../../../base/index.js";
+import type { LogIndex, NodeId, Term } from "../../../base/index.js";
 import type { Entry } from "../../ports/index.js";
 import { termAt } from "../../raft/core/log-terms.js";
 import type { HaHeartbeat, WalBatch } from "../messages.js";
 import { alignWith } from "./rejoin.js";
-import { followPrimary } from "./roles.js";
+import { endClaim, followPrimary } from "./roles.js";
 import { acknowledge, followCommit, standing } from "./standing.js";
 import type { Follow } from "./state.js";
-import { appendEntries, note, send, type Turn } from "./turn.js";
+import { appendEntries, note, send, setEpoch, type Turn } from "./turn.js";
 
 /** HA-3: whose word counts: a newer epoch's, or this epoch's if it is given to the sender. */
 function obey(turn: Turn, from: NodeId, epoch: HaHeartbeat["epoch"]): boolean {
@@ -16,12 +16,22 @@ function obey(turn: Turn, from: NodeId, epoch: HaHeartbeat["epoch"]): boolean {
     const { votedFor } = s.hard;
     if (s.lead !== null || (votedFor !== null && votedFor !== from)) {
       note(turn, "message_refused", `${from} claims epoch ${epoch}, which is ${votedFor}'s`);
+      // This node gave the epoch away, perhaps to itself, and it was granted to another: only a
+      // later one can be followed from here, and the answer asks for it.
+      if (s.lead === null) leaveEpoch(turn);
       return false;
     }
     if (s.follow?.epoch === epoch && votedFor === from) return true;
   }
   followPrimary(turn, from, epoch > s.hard.term ? epoch : s.hard.term);
   return true;
+}
+
+function leaveEpoch(turn: Turn): void {
+  const { s } = turn;
+  endClaim(turn, "the epoch it seeks has a primary");
+  setEpoch(turn, (s.hard.term + 1) as Term, null);
+  s.quietSince = s.now;
 }
 
 function setFollow(turn: Turn, change: Partial<Follow>): void {

@@ -20,7 +20,7 @@ export function replicateTo(turn: Turn, to: NodeId): void {
     setPeer(turn, to, { aligned: false });
     return;
   }
-  setPeer(turn, to, { progress: onAsked(peer.progress) });
+  setPeer(turn, to, { progress: onAsked(peer.progress, s.now) });
   turn.effects.push({
     kind: "send_entries",
     to,
@@ -46,7 +46,7 @@ export function onEntriesSent(turn: Turn, input: Of<"sent">): void {
     setPeer(turn, input.to, { progress: { ...toProbe(peer.progress), paused: true } });
     return;
   }
-  const sent = { upTo: input.upTo, bytes: input.bytes, round: s.lead.round };
+  const sent = { upTo: input.upTo, bytes: input.bytes, at: s.now };
   setPeer(turn, input.to, { progress: onSent(peer.progress, sent) });
   if (input.upTo >= peer.progress.next) replicateTo(turn, input.to);
 }

@@ -1,0 +1,336 @@
+import type { NodeId } from "../../../pkg/base/index.js";
+import type { HaEffect, HaState } from "../../../pkg/replication/ha-standby/core/index.js";
+import type { HaMessage } from "../../../pkg/replication/ha-standby/messages.js";
+import type { Entry } from "../../../pkg/replication/ports/index.js";
+import type { SimArbiter } from "./arbiter.js";
+import type { Persist, SimNode } from "./sim-node.js";
+import type { Swarm } from "./swarm.js";
+
+/** A promise of the mode was broken. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+interface Acked {
+  readonly entry: Entry;
+  /** A standby that had only received it lost power, or an operator accepted the loss. */
+  excused: boolean;
+}
+
+interface Ticket {
+  readonly kind: "write" | "read" | "order";
+  readonly node: NodeId;
+  readonly payload: Uint8Array | null;
+  /** The newest acknowledged write when a read began. */
+  readonly floor: Entry | null;
+}
+
+/** Looks at every step from outside and knows what no node knows. */
+export class Checker {
+  /** Every acknowledged write, in the order of the answers. */
+  readonly acked: Acked[] = [];
+  readonly salvaged = new Set<Uint8Array>();
+  readonly #primaries = new Map<number, string>();
+  readonly #chain = new Map<number, { entry: Entry; prevTerm: number }>();
+  readonly #tickets = new Map<number, Ticket>();
+  readonly #held = new Map<number, Entry>();
+  readonly #refused = new Set<Uint8Array>();
+  readonly #hard = new Map<string, { term: number; votedFor: NodeId | null }>();
+  #newest = { epoch: 0, id: "" };
+  #wasPrimary = false;
+  answers = 0;
+  reads = 0;
+  promotions = 0;
+  lostByMode = 0;
+
+  constructor(
+    readonly swarm: Swarm,
+    readonly nodes: ReadonlyMap<NodeId, SimNode>,
+    readonly arbiter: SimArbiter,
+  ) {}
+
+  /** Two nodes that acknowledge at once are a violation. */
+  get isExclusive(): boolean {
+    return this.swarm.arbiter === "lease" || this.swarm.policy === "consistency";
+  }
+
+  open(ticket: number, one: Omit<Ticket, "floor">): void {
+    const last = this.acked.findLast(({ excused }) => !excused);
+    this.#tickets.set(ticket, { ...one, floor: last?.entry ?? null });
+  }
+
+  /** The process died: its callers know nothing. */
+  forget(node: NodeId): void {
+    for (const [ticket, one] of this.#tickets) if (one.node === node) this.#tickets.delete(ticket);
+  }
+
+  openTickets(): number {
+    return this.#tickets.size;
+  }
+
+  onStep(node: SimNode, before: HaState): void {
+    const after = node.state;
+    // A step may answer the last write and then hand over.
+    this.#wasPrimary = before.lead !== null || after.lead !== null;
+    this.#checkHard(node, after);
+    if (after.lost && !before.lost)
+      throw new Violation(`${node.id} lost its log; the disk is honest`);
+    if (after.lead !== null && (before.lead === null || after.hard.term > before.hard.term)) {
+      this.#onPrimary(node, before, after);
+    }
+  }
+
+  #checkHard(node: SimNode, after: HaState): void {
+    const { term, votedFor } = after.hard;
+    const known = this.#hard.get(node.disk);
+    if (known !== undefined) {
+      if (term < known.term) throw new Violation(`${node.id}: the epoch fell to ${term}`);
+      const changed = known.votedFor !== null && votedFor !== known.votedFor;
+      if (term === known.term && changed)
+        throw new Violation(`${node.id}: epoch ${term} given twice`);
+    }
+    if (known?.term !== term || known.votedFor !== votedFor) {
+      this.#hard.set(node.disk, { term, votedFor });
+    }
+  }
+
+  /** What the disk survived with is the new truth about that disk. */
+  onBoot(node: SimNode): void {
+    const { term, votedFor } = node.live.hard;
+    this.#hard.set(node.disk, { term, votedFor });
+  }
+
+  /** What a crash took from a disk that had only received it. */
+  onCrash(node: SimNode): void {
+    for (const one of this.acked.slice(-200)) {
+      const { index, term } = one.entry;
+      if (node.live.covers(index, term) && !node.durable.covers(index, term)) one.excused = true;
+    }
+  }
+
+  #onPrimary(node: SimNode, before: HaState, after: HaState): void {
+    const epoch = after.hard.term;
+    const known = this.#primaries.get(epoch);
+    const key = `${node.id}/${node.life}`;
+    if (known !== undefined && known !== key)
+      throw new Violation(`${known} and ${key} both lead ${epoch}`);
+    this.#primaries.set(epoch, key);
+    this.promotions += 1;
+    const grounds = before.claim?.grounds ?? null;
+    const forced = before.claim?.force === true || this.arbiter.ordered;
+    this.arbiter.ordered = false;
+    if (grounds === "follow" && !node.contact) {
+      throw new Violation(`${node.id} is promoted and never heard a primary since it started`);
+    }
+    if (grounds === "own" && this.isExclusive && this.#newest.epoch > 0) {
+      const id = this.arbiter.before ?? this.#newest.id;
+      if (id !== node.id) throw new Violation(`${node.id} takes back what ${id} leads`);
+    }
+    if (epoch > this.#newest.epoch) this.#newest = { epoch, id: node.id };
+    this.#checkLoss(node, forced, grounds === "founding");
+  }
+
+  /** What a new primary lacks of what was acknowledged. */
+  #checkLoss(node: SimNode, forced: boolean, founding: boolean): void {
+    for (const one of this.acked) {
+      const { index, term } = one.entry;
+      if (one.excused || this.#has(node, one.entry)) continue;
+      if (this.#mayLose(one, forced, founding)) {
+        one.excused = true;
+        this.lostByMode += 1;
+        continue;
+      }
+      throw new Violation(`${node.id} leads without acknowledged write ${index} of epoch ${term}`);
+    }
+  }
+
+  #mayLose(one: Acked, forced: boolean, founding: boolean): boolean {
+    const { syncMode, arbiter, policy, fallbackTicks } = this.swarm;
+    if (forced || founding || syncMode === "async") return true;
+    if (![...this.nodes.values()].some((other) => this.#holds(other, one.entry))) return true;
+    if (arbiter === "lease" || policy === "consistency") return false;
+    return syncMode === "semi_sync" || fallbackTicks !== null;
+  }
+
+  #has(node: SimNode, entry: Entry): boolean {
+    return node.live.covers(entry.index, entry.term) && this.#sameBase(node, entry);
+  }
+
+  /** Below the base only the digest knows; the terms were compared when it was cut. */
+  #sameBase(node: SimNode, entry: Entry): boolean {
+    return (
+      entry.index <= node.live.base.index || node.live.at(entry.index)?.payload === entry.payload
+    );
+  }
+
+  #holds(node: SimNode, { index, payload }: Entry): boolean {
+    if (index <= node.durable.base.index) return true;
+    return node.durable.at(index)?.payload === payload;
+  }
+
+  /** The same index and epoch mean the same entry and the same entry before it, everywhere. */
+  onPersist(node: SimNode, persist: Persist): void {
+    const { truncateFrom } = persist;
+    if (truncateFrom !== undefined) {
+      if (node.state.lead !== null) throw new Violation(`primary ${node.id} cuts its own log`);
+      if (truncateFrom <= node.applied) throw new Violation(`${node.id} cuts what it applied`);
+      this.#onDropped(node, truncateFrom);
+    }
+    let prevTerm: number | undefined;
+    for (const entry of persist.entries) {
+      const before = node.live.at(entry.index - 1)?.term;
+      prevTerm ??= entry.index - 1 === node.live.base.index ? node.live.base.term : before;
+      const key = entry.index * 2 ** 20 + entry.term;
+      const known = this.#chain.get(key);
+      if (known === undefined) this.#chain.set(key, { entry, prevTerm: prevTerm ?? 0 });
+      else if (known.entry.payload !== entry.payload || known.prevTerm !== prevTerm) {
+        throw new Violation(`entry ${entry.index} of epoch ${entry.term} differs on ${node.id}`);
+      }
+      prevTerm = entry.term;
+    }
+  }
+
+  /** Nothing that a client may have written leaves a log before it is in a salvage file. */
+  #onDropped(node: SimNode, from: number): void {
+    for (const entry of node.live.entries) {
+      if (entry.index < from || entry.kind === "noop") continue;
+      if (!this.salvaged.has(entry.payload)) {
+        throw new Violation(`${node.id} drops entry ${entry.index} that is in no salvage file`);
+      }
+    }
+  }
+
+  onSend(node: SimNode, body: HaMessage): void {
+    const { hard, last } = node.durable;
+    if (body.kind === "fence_response" && body.fenced && hard.term < body.forEpoch) {
+      throw new Violation(`${node.id} answers a fence before the epoch is durable`);
+    }
+    if (
+      body.kind === "heartbeat_response" ||
+      body.kind === "wal_ack" ||
+      body.kind === "heartbeat"
+    ) {
+      if (hard.term < body.epoch) throw new Violation(`${node.id} speaks for an epoch not durable`);
+    }
+    if (body.kind === "wal_ack" || body.kind === "heartbeat_response") {
+      if (body.durable > last.index) {
+        throw new Violation(`${node.id} acknowledges ${body.durable} before it is durable`);
+      }
+      if (body.received > node.live.last.index) throw new Violation(`${node.id} received too much`);
+    }
+  }
+
+  onApply(node: SimNode, upTo: number): void {
+    if (upTo > node.durable.last.index)
+      throw new Violation(`${node.id} applies what is not durable`);
+  }
+
+  onAnswer(node: SimNode, effect: HaEffect): void {
+    if (effect.kind === "refuse") {
+      for (const ticket of effect.tickets) this.#onRefused(ticket, effect.code);
+    } else if (effect.kind === "answer") this.#onWritten(node, effect.ticket, effect.index);
+    else if (effect.kind === "hold") this.#hold(node, effect.ticket, effect.index);
+    else if (effect.kind === "settle") this.#onSettled(node, effect.ticket);
+    else if (effect.kind === "read_ready") this.#onRead(node, effect.ticket, effect.index);
+    else if (effect.kind === "done") this.#tickets.delete(effect.ticket);
+  }
+
+  #onRefused(ticket: number, code: string): void {
+    const one = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    this.#held.delete(ticket);
+    if (one?.kind === "write" && one.payload !== null && code !== "COMMIT_UNKNOWN") {
+      this.#refused.add(one.payload);
+    }
+  }
+
+  #written(node: SimNode, ticket: number, index: number): Entry | undefined {
+    const one = this.#tickets.get(ticket);
+    if (one === undefined) throw new Violation(`ticket ${ticket} is answered twice`);
+    const entry = node.live.at(index);
+    if (entry === undefined || entry.payload !== one.payload) {
+      throw new Violation(`ticket ${ticket} is answered with entry ${index}, which is another`);
+    }
+    if (this.#refused.has(entry.payload)) throw new Violation("a refused write was answered");
+    return entry;
+  }
+
+  #hold(node: SimNode, ticket: number, index: number): void {
+    const entry = this.#written(node, ticket, index);
+    if (entry !== undefined) this.#held.set(ticket, entry);
+  }
+
+  #onWritten(node: SimNode, ticket: number, index: number): void {
+    const entry = this.#written(node, ticket, index);
+    if (entry !== undefined) this.#acknowledge(node, ticket, entry);
+  }
+
+  #onSettled(node: SimNode, ticket: number): void {
+    const entry = this.#held.get(ticket);
+    if (entry === undefined) throw new Violation(`ticket ${ticket} is settled and was not held`);
+    this.#acknowledge(node, ticket, entry);
+  }
+
+  #acknowledge(node: SimNode, ticket: number, entry: Entry): void {
+    this.#tickets.delete(ticket);
+    this.#held.delete(ticket);
+    if (!this.#wasPrimary) throw new Violation(`${node.id} acknowledges as a standby`);
+    if (!node.durable.covers(entry.index, entry.term)) {
+      throw new Violation(`${node.id} acknowledges ${entry.index} before it is durable`);
+    }
+    this.#checkAlone(node);
+    this.acked.push({ entry, excused: false });
+    this.answers += 1;
+  }
+
+  /** At no instant do two nodes acknowledge. */
+  #checkAlone(node: SimNode): void {
+    if (!this.isExclusive) return;
+    for (const other of this.nodes.values()) {
+      if (other === node || !other.up || !other.isOnTime()) continue;
+      if (other.isServing()) throw new Violation(`${node.id} and ${other.id} acknowledge at once`);
+    }
+  }
+
+  #onRead(node: SimNode, ticket: number, index: number): void {
+    const one = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    if (one === undefined) throw new Violation(`read ${ticket} is answered twice`);
+    if (node.applied < index) throw new Violation("a read is answered before its index is applied");
+    this.#checkAlone(node);
+    this.reads += 1;
+    const { floor } = one;
+    const seen = floor === null || (floor.index <= node.applied && this.#has(node, floor));
+    const lost = this.acked.some(({ entry, excused }) => entry === floor && excused);
+    if (!seen && !lost && this.isExclusive) {
+      throw new Violation(`a read on ${node.id} misses acknowledged write ${floor?.index}`);
+    }
+  }
+
+  /** Every acknowledged write is in the one log there is, or in a salvage file. */
+  checkEnd(primary: SimNode): void {
+    for (const { entry } of this.acked) {
+      if (this.#has(primary, entry) || this.salvaged.has(entry.payload)) continue;
+      if (this.burnt.has(entry.payload)) continue;
+      throw new Violation(`acknowledged write ${entry.index} of epoch ${entry.term} is nowhere`);
+    }
+  }
+
+  /** A copy of the state machine holds all that was applied. */
+  onStateKept(node: SimNode): void {
+    for (const { entry } of this.acked) {
+      if (entry.index <= node.live.base.index) this.salvaged.add(entry.payload);
+    }
+  }
+
+  /** What was on disks that were thrown away. */
+  readonly burnt = new Set<Uint8Array>();
+
+  onWipe(node: SimNode): void {
+    if (this.#newest.id === node.id) this.#newest = { epoch: 0, id: "" };
+    for (const entry of node.durable.entries) this.burnt.add(entry.payload);
+    for (const { entry } of this.acked) {
+      if (entry.index <= node.durable.base.index) this.burnt.add(entry.payload);
+    }
+  }
+}
