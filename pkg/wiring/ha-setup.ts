@@ -11,13 +11,16 @@ import { type NodeSetup, toPort } from "./node-setup.js";
 export function toHaSetup(config: Config, identity: StoredIdentity): NodeSetup {
   const directory = config.cluster.dataDir;
   const { reconnectIntervalMs: minMs, maxReconnectBackoffMs: maxMs } = config.ha;
+  const port = toPort(config);
+  // NornicDB nodes can neither prove who they are nor say their name.
+  const isOpen = port.secret === undefined && port.tls === undefined;
   return {
     identity,
     directory,
     logDirectory: logFolder({ replicationDir: directory }),
     ha: {
-      settings: haSettings(config, identity),
-      port: toPort(config),
+      settings: { ...haSettings(config, identity), open: isOpen && config.ha.peer !== null },
+      port,
       arbiter: arbiterSettings(config, identity.clusterId),
       dial: { minMs, maxMs },
     },

@@ -29,13 +29,11 @@ export function openHaMode(
   const { setup, stateMachine, logger, metrics } = parts;
   const { nodeId, clusterId, diskId } = setup.identity;
   const ports = { clock: systemClock, timers: systemTimers, random: systemRandom, logger, metrics };
-  // NornicDB nodes can neither prove who they are nor say their name.
-  const isOpen = port.secret === undefined && port.tls === undefined;
   const transport = createTransport({
     nodeId,
     clusterId,
     ...port,
-    legacyPeers: isOpen && !settings.named,
+    legacyPeers: settings.open === true,
     limits: {
       backoffMinMs: Math.min(dial.minMs, dial.maxMs),
       backoffMaxMs: dial.maxMs,

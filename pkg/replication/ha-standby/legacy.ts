@@ -48,6 +48,18 @@ export class Legacy {
     return { ...batch, entries };
   }
 
+  /** Where such a peer stands, as the answer to a position query. */
+  positionOf(from: NodeId, id: number, answer: PeerMessage): HaMessage {
+    const fields = new PayloadFields(answer.payload ?? {}, "answer");
+    const { log } = this.#parts;
+    const index = Math.min(fields.index("WALPosition"), log.durableIndex) as LogIndex;
+    this.#acked.set(from, index);
+    const term = log.termAt(index) ?? log.base.term;
+    const primary = fields.value("Role") === "primary" ? from : null;
+    const last = index === 0 ? NO_POSITION : { index, term };
+    return { kind: "position_answer", epoch: NO_POSITION.term, id, disk: NO_DISK, last, primary };
+  }
+
   /** What an answer without `x` says to the message it answers; undefined: nothing of use. */
   answerOf(from: NodeId, asked: HaMessage, answer: PeerMessage): HaMessage | undefined {
     const fields = new PayloadFields(answer.payload ?? {}, "answer");

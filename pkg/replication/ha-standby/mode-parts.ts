@@ -20,6 +20,8 @@ export interface HaModeParts {
   readonly peers: readonly PeerAddress[];
   /** False: the one peer is known by its address alone. */
   readonly named: boolean;
+  /** A peer may be a NornicDB node. */
+  readonly open: boolean;
   /** Of this data directory; a wiped one has another. */
   readonly disk: string;
   readonly log: LogStore;

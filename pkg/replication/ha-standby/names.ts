@@ -15,6 +15,7 @@ export interface NamesParts {
 /** People know the nodes by their names, also where the core knows them by addresses. */
 export class Names {
   readonly #parts: NamesParts;
+  #seen: { readonly view: CoreView; readonly leader: NodeId; readonly named: CoreView } | undefined;
 
   constructor(parts: NamesParts) {
     this.#parts = parts;
@@ -28,7 +29,11 @@ export class Names {
 
   view(view: CoreView): CoreView {
     if (this.#parts.named || !view.leaderId) return view;
-    return { ...view, leaderId: this.#parts.of().nameOf(view.leaderId) };
+    const leader = this.#parts.of().nameOf(view.leaderId);
+    if (this.#seen?.view !== view || this.#seen.leader !== leader) {
+      this.#seen = { view, leader, named: { ...view, leaderId: leader } };
+    }
+    return this.#seen.named;
   }
 
   /** What is told by node, under the names of the nodes. */

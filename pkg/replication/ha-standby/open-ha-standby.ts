@@ -27,6 +27,8 @@ export interface HaSettings {
   readonly peers: readonly PeerAddress[];
   /** False: the nodes know each other by address alone, and `id` is made of that. */
   readonly named: boolean;
+  /** The transport serves NornicDB nodes, too. */
+  readonly open?: boolean | undefined;
   readonly startsAsPrimary: boolean;
   readonly arbiter: "peer" | "witness" | "etcd";
   readonly policy: "consistency" | "availability";
@@ -92,6 +94,7 @@ export async function openHaStandby(parts: OpenHaStandbyParts): Promise<HaMode> 
     own: settings.own,
     peers: settings.peers,
     named: settings.named,
+    open: settings.open === true,
     disk: parts.diskId,
     log,
     transport: parts.transport,

@@ -5,8 +5,17 @@ import { ReplicationError } from "../errors.js";
 import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
 import { MessageType, TransportError } from "../ports/index.js";
 import { Legacy, type LegacyParts } from "./legacy.js";
-import type { HaMessage } from "./messages.js";
-import { isHaType, isOwnMessage, senderOf, toHaMessage, toPeerMessage } from "./wire/index.js";
+import type { HaMessage, PositionQuery } from "./messages.js";
+import {
+  type HaSender,
+  helloMessage,
+  isHaType,
+  isHello,
+  isOwnMessage,
+  senderOf,
+  toHaMessage,
+  toPeerMessage,
+} from "./wire/index.js";
 
 export interface PeerAddress {
   readonly id: NodeId;
@@ -24,6 +33,8 @@ export interface HaPeersParts extends LegacyParts {
    * each other; whoever proves to be of this cluster is that peer.
    */
   readonly named: boolean;
+  /** A peer may be a NornicDB node, which must not be sent what it does not know. */
+  readonly open: boolean;
   readonly clock: Clock;
   /** Longest wait for the answer to one message, in milliseconds. */
   readonly callTimeoutMs: number;
@@ -55,6 +66,8 @@ export class HaPeers {
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #open: OpenQuestions;
   readonly #legacy: Legacy;
+  /** Peers that have shown that they speak our codes, too. */
+  readonly #ours = new Set<NodeId>();
   readonly #heardLast = new Map<NodeId, number>();
   readonly #probing = new Set<NodeId>();
   /** A link that waits before it dials again repeats its last error, which proves nothing new. */
@@ -110,6 +123,11 @@ export class HaPeers {
   }
 
   send(to: NodeId, body: HaMessage): void {
+    const unknown = this.#connections.get(to);
+    if (body.kind === "position_query" && unknown !== undefined && !this.#isOurs(to)) {
+      void this.#hello(to, unknown, body);
+      return;
+    }
     const message = this.#encode(to, body);
     const isAnswer = ANSWERS.has(body.kind);
     if (isAnswer && this.#open.answer(to, body.kind, message, lastEntry(body))) return;
@@ -119,20 +137,41 @@ export class HaPeers {
     void this.#ask(to, connection, message, body);
   }
 
-  /** Asks those who are not connected, so that it is known soon when their process is gone. */
+  /**
+   * Asks those who are not connected, so that it is known soon when their process is gone, and those
+   * who have not shown yet whether they are one of ours.
+   */
   probe(): void {
     for (const [id, connection] of this.#connections) {
-      if (connection.isConnected() || this.#probing.has(id)) continue;
+      const known = this.#isOurs(id) || this.#legacy.isLegacy(id);
+      if ((connection.isConnected() && known) || this.#probing.has(id)) continue;
       this.#probing.add(id);
-      const query = { kind: "position_query" as const, epoch: this.#parts.term(), id: 0 };
-      const message = this.#encode(id, query);
-      connection
-        .call(message, { timeoutMs: this.#parts.callTimeoutMs, priority: "urgent" })
-        .then(
-          () => {},
-          (error: unknown) => this.#onLost(id, error),
-        )
-        .finally(() => this.#probing.delete(id));
+      void this.#hello(id, connection).finally(() => this.#probing.delete(id));
+    }
+  }
+
+  #isOurs(id: NodeId): boolean {
+    return !this.#parts.open || this.#ours.has(id);
+  }
+
+  /** @param query - to be put in the words that the peer understands */
+  async #hello(to: NodeId, connection: PeerConnection, query?: PositionQuery): Promise<void> {
+    const { log, callTimeoutMs } = this.#parts;
+    const message = helloMessage(this.#sender(to), log.last.index);
+    try {
+      const options = { timeoutMs: callTimeoutMs, priority: "urgent" as const };
+      const answer = await connection.call(message, options);
+      if (this.#closed) return;
+      this.#provenOf(to, senderOf(answer));
+      if (isHello(answer)) {
+        this.#ours.add(to);
+        if (query !== undefined) this.send(to, query);
+        return;
+      }
+      const position = this.#legacy.positionOf(to, query?.id ?? 0, answer);
+      if (query !== undefined) this.#parts.onMessage(to, position);
+    } catch (error) {
+      if (!(error instanceof ReplicationError)) this.#onLost(to, error);
     }
   }
 
@@ -148,14 +187,14 @@ export class HaPeers {
   }
 
   #encode(to: NodeId, body: HaMessage): PeerMessage {
-    const { nodeId, role, clock } = this.#parts;
     const isPlain = body.kind === "wal_batch" && this.#legacy.isLegacy(to);
-    return toPeerMessage(isPlain ? this.#legacy.plain(body) : body, {
-      id: nodeId,
-      role: role(),
-      wallMs: clock.wallMs(),
-      heardLast: this.#heardLast.get(to) ?? 0,
-    });
+    return toPeerMessage(isPlain ? this.#legacy.plain(body) : body, this.#sender(to));
+  }
+
+  #sender(to: NodeId): HaSender {
+    const { nodeId, role, clock } = this.#parts;
+    const heardLast = this.#heardLast.get(to) ?? 0;
+    return { id: nodeId, role: role(), wallMs: clock.wallMs(), heardLast };
   }
 
   async #ask(
@@ -174,7 +213,9 @@ export class HaPeers {
     }
     if (this.#closed || !isHaType(answer.type)) return;
     try {
-      const said = isOwnMessage(answer)
+      const isOwn = isOwnMessage(answer);
+      if (isOwn) this.#ours.add(to);
+      const said = isOwn
         ? toHaMessage(to, answer, this.#provenOf(to, senderOf(answer)))
         : this.#legacy.answerOf(to, body, answer);
       if (said !== undefined) this.#parts.onMessage(to, said);
@@ -215,7 +256,9 @@ export class HaPeers {
       });
     }
     if (!isHaType(message.type)) return this.#parts.onRequest(from, message);
+    if (isHello(message)) return this.#greeted(from);
     const isOwn = isOwnMessage(message);
+    if (isOwn) this.#ours.add(from);
     const body = isOwn
       ? toHaMessage(from, message, this.#parts.named ? from : null)
       : this.#legacy.read(message, this.#parts.term());
@@ -231,6 +274,12 @@ export class HaPeers {
     if (isOwn) return answered;
     const standing = () => this.#standing(message);
     return answered.then((answer) => (answer === TAKEN ? standing() : answer), standing);
+  }
+
+  #greeted(from: NodeId): PeerMessage {
+    this.#ours.add(from);
+    const { type, payload } = this.#named(this.#legacy.standing(0));
+    return { type, payload: { ...(payload as object), x: { hello: true } } as never };
   }
 
   /** A peer without correlation ids must get the answer of its code, whatever happens here. */

@@ -146,6 +146,28 @@ export function toHaMessage(
   return body.kind === "fence" ? { ...body, candidate: from } : body;
 }
 
+/**
+ * A question that any node of these codes answers: a heartbeat of nobody's epoch. The answer tells
+ * whether it is one of ours.
+ */
+export function helloMessage(sender: HaSender, position: number): PeerMessage {
+  const payload = {
+    NodeID: sender.id,
+    Role: sender.role,
+    WALPosition: position,
+    Timestamp: nanoseconds(sender),
+    x: { hello: true },
+  };
+  return { type: MessageType.heartbeat, payload };
+}
+
+export function isHello({ type, payload }: PeerMessage): boolean {
+  const mayBe = type === MessageType.heartbeat || type === MessageType.heartbeatResponse;
+  if (!mayBe || payload === null) return false;
+  const fields = new PayloadFields(payload, "heartbeat");
+  return fields.value("x") !== undefined && fields.fields("x").value("hello") === true;
+}
+
 /** The name by which the sender of a heartbeat, or of its answer, calls itself. */
 export function senderOf({ type, payload }: PeerMessage): NodeId | undefined {
   const says = type === MessageType.heartbeat || type === MessageType.heartbeatResponse;
