@@ -16,7 +16,8 @@ import { Compaction } from "./compaction.js";
 import { type Answer, Driver } from "./driver.js";
 import type { CoreView, Proposal } from "./effects.js";
 import type { Mode, Order } from "./mode.js";
-import { lagging, type ReadRequest, WaitingReads } from "./waiting-reads.js";
+import { NodeReads } from "./node-reads.js";
+import type { ReadRequest } from "./waiting-reads.js";
 
 export interface NodeIdentity {
   readonly mode: ModeName;
@@ -58,9 +59,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
   readonly #parts: NodeParts<State, I, E>;
   readonly #driver: Driver<State, I, E>;
   readonly #ready: Deferred = deferred();
-  /** Reads that the mode has not settled yet. */
-  readonly #reads = new Map<number, ReadRequest>();
-  readonly #waiting: WaitingReads;
+  readonly #reads: NodeReads;
   readonly #compaction: Compaction;
   #pendingCount = 0;
   #pendingBytes = 0;
@@ -73,8 +72,15 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
 
   private constructor(parts: NodeParts<State, I, E>, applied: Position) {
     this.#parts = parts;
-    this.#waiting = new WaitingReads(parts.limits.pendingReadsMax);
     const { mode } = parts;
+    this.#reads = new NodeReads({
+      clock: parts.clock,
+      pendingReadsMax: parts.limits.pendingReadsMax,
+      view: () => this.#driver.view(),
+      applied: () => this.#driver.applied,
+      ask: (ticket, { level, key }) => mode.read(ticket, level, key),
+      answer: (ticket, outcome) => parts.listener.onRead(ticket, outcome),
+    });
     const listener = {
       onAnswers: (answers: readonly Answer[]) => this.#onAnswers(mode.answered(answers)),
       onNote: (event: string, reason: string) => this.#onNote(event, reason),
@@ -100,7 +106,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
       restored: (position) => this.#driver.restored(position),
       exclusively: (body) => this.#driver.exclusively(body),
       answer: (answers) => this.#onAnswers(answers),
-      settleRead: (ticket, outcome) => this.#onRead(ticket, outcome),
+      settleRead: (ticket, outcome) => this.#reads.settled(ticket, outcome),
       settleOrder: (ticket, outcome) => parts.listener.onOrder(ticket, outcome),
       tell: (event) => parts.listener.onEvent(event),
       fail: (error) => this.#driver.fail(error),
@@ -147,48 +153,9 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
 
   /** Answered through the listener with a position that the read must see and this node has. */
   read(ticket: number, request: ReadRequest): void {
-    const failure = this.#failureError() ?? this.#lagError(request);
-    if (failure !== undefined) {
-      this.#parts.listener.onRead(ticket, failure);
-      return;
-    }
-    this.#reads.set(ticket, request);
-    this.#parts.mode.read(ticket, request.level, request.key);
-  }
-
-  #lagError({ level, maxLagEntries }: ReadRequest): ReplicationError | undefined {
-    if (level !== "ONE" || maxLagEntries === null) return undefined;
-    const { commitIndex, appliedIndex } = this.#driver.view();
-    const lag = commitIndex - appliedIndex;
-    if (lag <= maxLagEntries) return undefined;
-    return new ReplicationError("LAGGING", `this node is ${lag} entries behind`, {
-      retryAfterMs: 100,
-    });
-  }
-
-  #onRead(ticket: number, outcome: Position | ReplicationError): void {
-    const request = this.#reads.get(ticket);
-    this.#reads.delete(ticket);
-    const { listener, clock } = this.#parts;
-    if (outcome instanceof ReplicationError || request === undefined) {
-      listener.onRead(ticket, outcome);
-      return;
-    }
-    const wanted = Math.max(outcome.index, request.after);
-    if (wanted <= this.#driver.applied.index) {
-      listener.onRead(ticket, this.#driver.applied);
-      return;
-    }
-    const deadlineMs = clock.monotonicMs() + request.timeoutMs;
-    const refused = this.#waiting.add(ticket, wanted, deadlineMs);
-    if (refused !== undefined) listener.onRead(ticket, refused);
-  }
-
-  #settleReached(): void {
-    const { applied } = this.#driver;
-    for (const ticket of this.#waiting.reached(applied.index)) {
-      this.#parts.listener.onRead(ticket, applied);
-    }
+    const failure = this.#failureError();
+    if (failure !== undefined) this.#parts.listener.onRead(ticket, failure);
+    else this.#reads.begin(ticket, request);
   }
 
   /** Answered through the listener. */
@@ -266,7 +233,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     this.#lastView = view;
     if (view.state !== "starting") this.#ready.resolve();
     this.#parts.mode.stepped?.();
-    this.#settleReached();
+    this.#reads.release();
     const { listener, clock } = this.#parts;
     const leaderId = this.#leaderOf(view);
     const { term } = view;
@@ -313,9 +280,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
     const { timers, limits } = this.#parts;
     this.#housekeeping = timers.after(limits.housekeepingIntervalMs, () => {
       this.#watchDisk();
-      for (const ticket of this.#waiting.expired(this.#parts.clock.monotonicMs())) {
-        this.#parts.listener.onRead(ticket, lagging(this.#driver.applied));
-      }
+      this.#reads.expire();
       if (this.#driver.failure === undefined) void this.#compaction.tend();
       if (this.#closing === undefined) this.#scheduleHousekeeping();
     });
