@@ -8,6 +8,7 @@ import {
   type PresenceReport,
 } from "../../support/linearizability/index.js";
 import {
+  type Receipt,
   readNodes,
   type StoredNode,
   sendRead,
@@ -35,12 +36,23 @@ export interface ClientsOptions {
   readonly padBytes?: number;
   /** Each client waits so long between two calls. */
   readonly thinkMs?: number;
+  /** Each client waits so long after a call that failed. */
+  readonly pauseMs?: number;
 }
 
-/** Acknowledgements by the monotonic clock. */
+/** An acknowledgement; times by the monotonic clock. */
 export interface Acknowledgement {
   readonly atMs: number;
   readonly term: number;
+}
+
+/** An acknowledged write and where its log entry is. */
+export interface AcknowledgedWrite extends Acknowledgement, Receipt {
+  readonly requestId: string;
+  /** Who answered. */
+  readonly node: string;
+  /** When the answered attempt was sent. */
+  readonly sentMs: number;
 }
 
 /**
@@ -59,6 +71,8 @@ export class Clients {
   /** How long each acknowledged write took, from its first attempt; emptied by who looks at it. */
   latenciesMs: number[] = [];
   onAck: ((ack: Acknowledgement) => void) | undefined;
+  /** Sees every acknowledged write. */
+  onWrite: ((write: AcknowledgedWrite) => void) | undefined;
   #epoch: Epoch = { recorder: new HistoryRecorder(), number: 0 };
   readonly #options: ClientsOptions;
   readonly #mix: NonNullable<ClientsOptions["mix"]>;
@@ -87,11 +101,27 @@ export class Clients {
 
   /** New keys from now on; the old ones' history once their last calls have ended. */
   async nextEpoch(waitMs = 30_000): Promise<CheckReport> {
-    const { recorder, number } = this.#epoch;
-    this.#epoch = { recorder: new HistoryRecorder(), number: number + 1 };
+    const recorder = this.#startEpoch();
     const untilMs = performance.now() + waitMs;
     while (recorder.open > 0 && performance.now() < untilMs) await sleep(PAUSE_MS);
     return checkLinearizability(recorder.history());
+  }
+
+  /** New keys from now on; the old ones' history up to this very moment, checked when asked to. */
+  cutEpoch(): () => CheckReport {
+    const history = this.#startEpoch().history();
+    return () => checkLinearizability(history);
+  }
+
+  #startEpoch(): HistoryRecorder {
+    const { recorder, number } = this.#epoch;
+    this.#epoch = { recorder: new HistoryRecorder(), number: number + 1 };
+    return recorder;
+  }
+
+  /** The node lost what was acknowledged under these ids: it must not be there any more. */
+  forget(requestIds: Iterable<string>): void {
+    for (const id of requestIds) this.acknowledged.delete(id);
   }
 
   /** What a node holds: whether the set is right, and all of it as one text to compare. */
@@ -210,9 +240,14 @@ export class Clients {
     const givesUp = client.random.below(4) === 0;
     const startMs = performance.now();
     for (let attempt = 1; ; attempt += 1) {
-      const reply = await sendWrite(client.node(this.#options.nodes()).pool, write);
+      const node = client.node(this.#options.nodes());
+      const sentMs = performance.now();
+      const reply = await sendWrite(node.pool, write);
       if (reply.kind !== "refused" && reply.kind !== "unknown") {
-        if (reply.kind === "done") this.#acknowledge(reply.term, startMs);
+        if (reply.kind !== "done") return reply;
+        const atMs = this.#acknowledge(reply.receipt.term, startMs);
+        const { requestId } = write;
+        this.onWrite?.({ ...reply.receipt, requestId, node: node.id, sentMs, atMs });
         return reply;
       }
       if (reply.kind === "unknown") client.isInDoubt = true;
@@ -222,19 +257,20 @@ export class Clients {
     }
   }
 
-  #acknowledge(term: number, startMs: number): void {
+  #acknowledge(term: number, startMs: number): number {
     const ack = { atMs: performance.now(), term };
     this.latenciesMs.push(ack.atMs - startMs);
     this.longestGapMs = Math.max(this.longestGapMs, ack.atMs - this.lastAck.atMs);
     this.lastAck = ack;
     this.acks += 1;
     this.onAck?.(ack);
+    return ack.atMs;
   }
 
   async #failed(client: Client, reason: string): Promise<void> {
     this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
     client.moveOn();
-    await sleep(PAUSE_MS);
+    await sleep(this.#options.pauseMs ?? PAUSE_MS);
   }
 }
 

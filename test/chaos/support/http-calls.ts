@@ -4,13 +4,21 @@ const ANSWER_MS_MAX = 12_000;
 const WRITE_TIMEOUT = "5s";
 const NOT_SENT = new Set(["ECONNREFUSED", "ENOENT", "UND_ERR_CONNECT_TIMEOUT"]);
 
+/** Where the log has a write. */
+export interface Receipt {
+  readonly index: number;
+  readonly term: number;
+  /** Answered from memory: the write took effect at an earlier attempt. */
+  readonly replayed: boolean;
+}
+
 /** What one request to one node taught its client. */
 export type WriteReply =
   | {
       readonly kind: "done";
       /** Undefined where no entry's index is known to be the change's. */
       readonly version: number | undefined;
-      readonly term: number;
+      readonly receipt: Receipt;
     }
   | { readonly kind: "mismatch" }
   | { readonly kind: "absent" }
@@ -57,14 +65,10 @@ function toWriteReply(status: number, text: string): WriteReply {
     readonly code?: string;
     readonly outcome?: string;
     readonly version: number;
-    readonly receipt?: {
-      readonly index: number;
-      readonly term: number;
-      readonly replayed: boolean;
-    };
+    readonly receipt?: Receipt;
   };
   if (status < 300 && body.receipt !== undefined) {
-    return { kind: "done", term: body.receipt.term, version: versionOf(body, body.receipt) };
+    return { kind: "done", receipt: body.receipt, version: versionOf(body, body.receipt) };
   }
   if (body.code === "VERSION_MISMATCH") return { kind: "mismatch" };
   if (body.code === "NOT_FOUND") return { kind: "absent" };

@@ -18,6 +18,9 @@ export interface NodeHealth {
   readonly commit_index: number;
   readonly applied_index: number;
   readonly peers: readonly { readonly id: string; readonly role: string | null }[];
+  /** Of a pair only. */
+  readonly stage?: string;
+  readonly in_sync?: boolean;
 }
 
 export interface RaftClusterOptions {
@@ -33,6 +36,9 @@ export interface RaftClusterOptions {
 const CONNECTIONS = 64;
 const POLL_MS = 20;
 const LEADER_MS_MAX = 30_000;
+
+/** What a node's log says when its leadership begins, in raft and in a pair. */
+const LEADS = ["Transitioning to LEADER state", "Promoting to PRIMARY role"];
 
 /** Term and node of every leadership that a log tells of. */
 export type Leadership = readonly [term: number, node: string];
@@ -153,7 +159,7 @@ export class RaftNode {
   leaderships(): Leadership[] {
     const found: Leadership[] = [];
     for (const line of this.log().split("\n")) {
-      if (!line.includes("Transitioning to LEADER state")) continue;
+      if (!LEADS.some((text) => line.includes(text))) continue;
       const { term } = JSON.parse(line) as { term: number };
       found.push([term, this.id]);
     }
@@ -189,7 +195,7 @@ export class RaftCluster implements AsyncDisposable {
   readonly nodes: readonly RaftNode[];
   readonly directory: string;
 
-  private constructor(nodes: readonly RaftNode[], directory: string) {
+  protected constructor(nodes: readonly RaftNode[], directory: string) {
     this.nodes = nodes;
     this.directory = directory;
   }
@@ -348,7 +354,7 @@ async function addressesOf({ nodes, lab }: RaftClusterOptions): Promise<readonly
   }));
 }
 
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const listening = servers.map(
     (server) => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)),
