@@ -157,6 +157,14 @@ describe("loadConfig", () => {
     const text = sentences({ ...CLUSTER, NORNICDB_CLUSTER_RAFT_ELECTION_TIMEOUT: "100ms" });
     expect(text).toContain("must be longer than NORNICDB_CLUSTER_RAFT_HEARTBEAT_TIMEOUT");
     expect(text).toContain("NORNICDB_CLUSTER_RAFT_LEADER_LEASE_TIMEOUT: must not be longer");
+    const pair = sentences({
+      ...CLUSTER,
+      NORNICDB_CLUSTER_MODE: "ha_standby",
+      NORNICDB_CLUSTER_HA_ROLE: "primary",
+      NORNICDB_CLUSTER_HA_PEER_ADDR: "b:7688",
+      NORNICDB_CLUSTER_HA_LEASE_TTL: "2s",
+    });
+    expect(pair).toContain("NORNICDB_CLUSTER_HA_LEASE_TTL: must be at least three times");
   });
 
   it("CF-7 doubles and the own address among peers are refused, even voters warned (FC-158)", () => {

@@ -8,6 +8,9 @@ export interface Breach {
   readonly warning?: true;
 }
 
+/** One primary and its standbys. */
+const HA_NODES_MAX = 15;
+
 type Report = (setting: SettingName, sentence: string, warning?: true) => void;
 
 /** Rules between settings. `name` spells a setting as its user would. */
@@ -166,8 +169,20 @@ function checkHa(v: Values, report: Report, name: (s: SettingName) => string): v
     report("cluster.ha.peer_addr", "is this node's own address");
   }
   checkPeerList(v, "cluster.ha.peers", report);
+  if (v["cluster.ha.peers"].length > HA_NODES_MAX) {
+    report("cluster.ha.peers", `names more than ${HA_NODES_MAX} nodes`);
+  }
   if (v["cluster.ha.failover_timeout"] <= v["cluster.ha.heartbeat_ms"]) {
     report("cluster.ha.failover_timeout", `must be longer than ${name("cluster.ha.heartbeat_ms")}`);
+  }
+  // Two heartbeats and the clocks' drift must fit into one lease.
+  if (v["cluster.ha.lease_ttl"] < 3 * v["cluster.ha.heartbeat_ms"]) {
+    const other = name("cluster.ha.heartbeat_ms");
+    report("cluster.ha.lease_ttl", `must be at least three times ${other}`);
+  }
+  if (v["cluster.ha.sync_fallback"].kind !== "refuse" && v["cluster.ha.sync_mode"] !== "sync") {
+    const only = `${name("cluster.ha.sync_mode")}=sync`;
+    report("cluster.ha.sync_fallback", `has no effect without ${only}`, true);
   }
   if (v["cluster.ha.max_reconnect_backoff"] < v["cluster.ha.reconnect_interval"]) {
     const other = name("cluster.ha.reconnect_interval");

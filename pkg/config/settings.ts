@@ -149,7 +149,12 @@ export const SETTINGS = {
   ),
   "cluster.ha.auto_failover": setting(bool, "true", "Promote without an operator.", HA),
   "cluster.ha.wal_batch_size": setting(count(1, 100_000), "1000", "Entries a batch, at most.", HA),
-  "cluster.ha.wal_batch_timeout": setting(timing(), "10ms", "Longest wait for a batch.", HA),
+  "cluster.ha.wal_batch_timeout": setting(
+    timing(),
+    "10ms",
+    "Not used: entries leave at once, and what gathers meanwhile shares a batch.",
+    HA,
+  ),
   "cluster.ha.reconnect_interval": setting(timing(), "200ms", "First wait before a retry.", HA),
   "cluster.ha.max_reconnect_backoff": setting(timing(), "5s", "Longest wait before a retry.", HA),
   "cluster.ha.arbiter": setting(

@@ -18,6 +18,7 @@ it("WI-6 a pair's arbiter is the one that its settings name", () => {
     NORNICDB_CLUSTER_HA_ARBITER: "witness",
     NORNICDB_CLUSTER_HA_ARBITER_ADDR: "w:7688",
     NORNICDB_CLUSTER_HA_LEASE_TTL: "1s",
+    NORNICDB_CLUSTER_HA_HEARTBEAT_MS: "250",
   };
   expect(settingsOf(witness)).toMatchObject({
     kind: "witness",
