@@ -1,6 +1,6 @@
-// A raft cluster on this machine: real processes on loopback, one data directory each.
-// usage: cluster [--nodes N] [--http-port P[,P…]] [--cluster-port P[,P…]] [--data-dir FOLDER]
-// One port is the first of a row; a list names them all.
+// A cluster on this machine: real processes on loopback, one data directory each.
+// usage: cluster [--mode raft|ha_standby] [--nodes N] [--http-port P[,P…]] [--cluster-port P[,P…]] [--data-dir FOLDER]
+// One port is the first of a row; a list names them all. `ha_standby` is a pair and its witness.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
@@ -10,6 +10,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
 const NODES_MAX = 9;
+const WITNESS = "witness";
+const FOLDERS = { raft: "./data/cluster", ha_standby: "./data/pair" };
 const REFRESH_MS = 1_000;
 /** After this a node that does not stop is killed. */
 const STOP_MS_MAX = 12_000;
@@ -24,7 +26,7 @@ const SAME_WISH_MS = 1_000;
 export async function runCluster(nornicd, args) {
   const options = readOptions(args);
   if (options === undefined) return 64;
-  const nodes = options.ids.map((id, at) => startNode(nornicd, options, id, at));
+  const nodes = options.ids.map((_, at) => startNode(nornicd, options, at));
   const stopWanted = onceSignalled(nodes);
   const ready = await Promise.race([
     Promise.all(nodes.map((node) => node.listening)).then(() => "ready"),
@@ -51,18 +53,26 @@ function readOptions(args) {
     const { values } = parseArgs({
       args,
       options: {
+        mode: { type: "string", default: "raft" },
         nodes: { type: "string", default: "3" },
         "http-port": { type: "string", default: "7474" },
         "cluster-port": { type: "string", default: "7688" },
-        "data-dir": { type: "string", default: "./data/cluster" },
+        "data-dir": { type: "string" },
       },
     });
-    const count = whole(values.nodes, "--nodes", 1, NODES_MAX);
+    const { mode } = values;
+    if (!Object.hasOwn(SETTINGS, mode)) {
+      throw new Error(`--mode: raft or ha_standby is needed, not ${mode}`);
+    }
+    const members = whole(values.nodes, "--nodes", 1, NODES_MAX);
+    const ids = mode === "raft" ? numbered(members) : [...numbered(2), WITNESS];
+    const count = ids.length;
     return {
-      ids: Array.from({ length: count }, (_, at) => `n${at + 1}`),
+      mode,
+      ids,
       httpPorts: ports(values["http-port"], "--http-port", count, 0),
       clusterPorts: ports(values["cluster-port"], "--cluster-port", count, 1),
-      dataDir: path.resolve(values["data-dir"]),
+      dataDir: path.resolve(values["data-dir"] ?? FOLDERS[mode]),
     };
   } catch (error) {
     process.stderr.write(`${error.message}\n`);
@@ -84,20 +94,41 @@ function whole(text, name, min, max) {
   throw new Error(`${name}: a whole number from ${min} to ${max} is needed, not ${text}`);
 }
 
-function startNode(nornicd, { ids, httpPorts, clusterPorts, dataDir }, id, at) {
+const numbered = (count) => Array.from({ length: count }, (_, at) => `n${at + 1}`);
+
+/** What each mode asks of its node number `at`. */
+const SETTINGS = {
+  raft: ({ ids, addresses }) => ({
+    NORNICDB_CLUSTER_MODE: "raft",
+    NORNICDB_CLUSTER_RAFT_PEERS: ids.map((id, at) => `${id}:${addresses[at]}`).join(","),
+    NORNICDB_CLUSTER_RAFT_BOOTSTRAP: "true",
+  }),
+  ha_standby: ({ ids, addresses }, at) =>
+    ids[at] === WITNESS
+      ? { NORNICDB_WITNESS: "true" }
+      : {
+          NORNICDB_CLUSTER_MODE: "ha_standby",
+          NORNICDB_CLUSTER_HA_ROLE: at === 0 ? "primary" : "standby",
+          NORNICDB_CLUSTER_HA_PEERS: `${ids[1 - at]}:${addresses[1 - at]}`,
+          NORNICDB_CLUSTER_HA_ARBITER: "witness",
+          NORNICDB_CLUSTER_HA_ARBITER_ADDR: addresses[ids.indexOf(WITNESS)],
+        },
+};
+
+function startNode(nornicd, options, at) {
+  const { mode, ids, httpPorts, clusterPorts, dataDir } = options;
+  const id = ids[at];
   const folder = path.join(dataDir, id);
   mkdirSync(folder, { recursive: true });
   const logFile = path.join(folder, "nornicd.log");
-  const peers = ids.map((peer, of) => `${peer}:127.0.0.1:${clusterPorts[of]}`).join(",");
+  const addresses = clusterPorts.map((port) => `127.0.0.1:${port}`);
   const child = spawn(process.execPath, [nornicd], {
     stdio: ["ignore", "pipe", openSync(logFile, "a")],
     env: {
       ...process.env,
-      NORNICDB_CLUSTER_MODE: "raft",
+      ...SETTINGS[mode]({ ids, addresses }, at),
       NORNICDB_CLUSTER_NODE_ID: id,
-      NORNICDB_CLUSTER_BIND_ADDR: `127.0.0.1:${clusterPorts[at]}`,
-      NORNICDB_CLUSTER_RAFT_PEERS: peers,
-      NORNICDB_CLUSTER_RAFT_BOOTSTRAP: "true",
+      NORNICDB_CLUSTER_BIND_ADDR: addresses[at],
       NORNICDB_DATA_DIR: folder,
       NORNICDB_CLUSTER_DATA_DIR: path.join(folder, "replication"),
       NORNICDB_HTTP_ADDR: `127.0.0.1:${httpPorts[at]}`,
@@ -166,6 +197,8 @@ async function rowOf({ id, http, child, ended }) {
   try {
     const signal = AbortSignal.timeout(REFRESH_MS);
     const { replication: own } = await (await fetch(`${http}/health`, { signal })).json();
+    if (own === undefined)
+      return [id, http, child.pid, "-", "-", "-", "-", "-", "ready"].map(String);
     const { role, term, commit_index, applied_index, lag_entries, state, reason } = own;
     const facts = [role, term, commit_index, applied_index, lag_entries];
     return [id, http, child.pid, ...facts, reason ? `${state}: ${reason}` : state].map(String);

@@ -75,6 +75,27 @@ it("the local cluster goes on when one of its processes is killed, stops with 0,
   expect(await again.exited).toBe(0);
 });
 
+it("the local pair fails over when its primary is killed, by the word of its witness", async () => {
+  const ports = (await freePorts(3)).join(",");
+  const pair = launch([
+    ...["--mode", "ha_standby", "--data-dir", path.join(folder, "pair")],
+    ...["--http-port", "0", "--cluster-port", ports],
+  ]);
+  await until("n1 is primary", async () => /^n1 primary term/m.test(pair.out()));
+  const [first, second] = urls(pair.out());
+  const before = await until("a standby takes part", async () => {
+    const answer = await ask(`${first?.url}/nodes/before`, "PUT", {});
+    return answer.body.receipt?.durability !== "local" && answer;
+  });
+  expect(before.body.receipt.durability).toMatch(/received|persisted/);
+  process.kill(pidOf("n1", pair.out()), "SIGKILL");
+  await until("n2 is primary", async () => /^n2 primary term/m.test(pair.out()));
+  expect((await ask(`${second?.url}/nodes/before`)).status).toBe(200);
+  expect((await ask(`${second?.url}/nodes/after`, "PUT", {})).status).toBe(201);
+  pair.child.kill("SIGTERM");
+  expect(await pair.exited).toBe(0);
+});
+
 it("a cluster that cannot start says why and leaves no process", async () => {
   const wrong = launch(["--http-port", "x"]);
   expect(await wrong.exited).toBe(64);
