@@ -1,7 +1,8 @@
-/** usage: bench standalone | raft | wal | storage | transport; BENCH_SECONDS sets the length of a case */
+/** usage: bench standalone | raft | ha | wal | storage | transport; BENCH_SECONDS sets the length of a case */
 const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   standalone: () => import("./standalone.js"),
   raft: () => import("./raft.js"),
+  ha: () => import("./ha.js"),
   wal: () => import("./wal.js"),
   storage: () => import("./storage.js"),
   transport: () => import("./transport.js"),
