@@ -17,16 +17,21 @@ import {
 
 const at = (index: number) => index as LogIndex;
 const limits = { inflightMessagesMax: 2, inflightBytesMax: 100 };
-const streaming = onAcknowledged(onAsked(createProgress(at(6))), at(5));
-const sent = (progress: Progress, upTo: number, round = 1) =>
-  onSent(onAsked(progress), { upTo: at(upTo), bytes: 10, round });
+const LOSS_TICKS = 3;
+const streaming = onAcknowledged(onAsked(createProgress(at(6)), 0), at(5));
+const sent = (progress: Progress, upTo: number, tick = 1) =>
+  onSent(onAsked(progress, tick), { upTo: at(upTo), bytes: 10, at: tick });
+const answered = (progress: Progress, tick: number, verified: number) =>
+  onRoundAnswered(progress, { at: tick, verified: at(verified) }, LOSS_TICKS);
 
 describe("progress", () => {
   it("RA-24 a probe sends one message until it is answered", () => {
     const probe = createProgress(at(6));
     expect(maySend(probe, limits)).toBe(true);
-    expect(maySend(onAsked(probe), limits)).toBe(false);
-    const refused = onRejected(onAsked(probe), { prevIndex: at(5), retryAt: at(3) });
+    expect(maySend(onAsked(probe, 1), limits)).toBe(false);
+    expect(maySend(answered(onAsked(probe, 1), 4, 0), limits)).toBe(false);
+    expect(maySend(answered(onAsked(probe, 1), 5, 0), limits)).toBe(true);
+    const refused = onRejected(onAsked(probe, 1), { prevIndex: at(5), retryAt: at(3) });
     expect(refused).toMatchObject({ phase: "probe", next: 3, paused: false });
     expect(streaming).toMatchObject({ phase: "replicate", match: 5, next: 6 });
   });
@@ -35,16 +40,28 @@ describe("progress", () => {
     const full = sent(sent(streaming, 7), 9);
     expect(maySend(full, limits)).toBe(false);
     expect(maySend(onAcknowledged(full, at(7)), limits)).toBe(true);
-    const heavy = onSent(streaming, { upTo: at(7), bytes: 100, round: 1 });
+    const heavy = onSent(streaming, { upTo: at(7), bytes: 100, at: 1 });
     expect(maySend(heavy, limits)).toBe(false);
   });
 
-  it("RA-24 an answered round shows what was lost before it, and only that", () => {
-    const progress = sent(streaming, 7, 3);
-    expect(onRoundAnswered(progress, { round: 3, verified: at(5) })).toBe(progress);
-    expect(onRoundAnswered(progress, { round: 4, verified: at(7) })).toBe(progress);
-    const lost = onRoundAnswered(progress, { round: 4, verified: at(5) });
-    expect(lost).toMatchObject({ phase: "probe", next: 6, inflight: [] });
+  it("RA-24 what brings nothing new for too long was lost", () => {
+    const progress = sent(answered(streaming, 1, 5), 7, 3);
+    expect(answered(progress, 6, 5)).toBe(progress);
+    expect(answered(progress, 7, 5)).toMatchObject({ phase: "probe", next: 6, inflight: [] });
+    expect(answered(progress, 99, 7)).toMatchObject({ phase: "replicate", next: 8 });
+  });
+
+  it("RA-24 a receiver that works off a full window has lost nothing, however long it takes", () => {
+    let progress = sent(sent(sent(streaming, 7, 1), 8, 1), 9, 1);
+    for (const [tick, verified] of [
+      [4, 6],
+      [7, 7],
+      [10, 8],
+    ] as const) {
+      progress = answered(progress, tick, verified);
+      expect(progress).toMatchObject({ phase: "replicate", next: 10 });
+    }
+    expect(answered(progress, 14, 8)).toMatchObject({ phase: "probe", next: 6 });
   });
 
   it("RA-24 late and doubled words change nothing", () => {
@@ -71,16 +88,16 @@ describe("progress", () => {
             onRejected(p, { prevIndex, retryAt }),
       ),
       fc.tuple(index, fc.nat(9)).map(
-        ([upTo, round]) =>
+        ([upTo, at]) =>
           (p: Progress) =>
-            onSent(p, { upTo, bytes: 3, round }),
+            onSent(p, { upTo, bytes: 3, at }),
       ),
       fc.tuple(index, fc.nat(9)).map(
-        ([verified, round]) =>
+        ([verified, tick]) =>
           (p: Progress) =>
-            onRoundAnswered(p, { verified, round }),
+            answered(p, tick, verified),
       ),
-      fc.constantFrom(onAsked, toProbe),
+      fc.constantFrom((p: Progress) => onAsked(p, 1), toProbe),
       index.map((min) => (p: Progress) => (min >= p.next ? toSnapshot(p, min) : p)),
     );
     fc.assert(

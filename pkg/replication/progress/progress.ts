@@ -4,8 +4,8 @@ import { invariant, type LogIndex } from "../../base/index.js";
 export interface Inflight {
   readonly upTo: LogIndex;
   readonly bytes: number;
-  /** The sender's heartbeat round when it left: an answer to a later round shows if it was lost. */
-  readonly round: number;
+  /** The sender's tick when it left. */
+  readonly at: number;
 }
 
 /**
@@ -25,12 +25,18 @@ export interface Progress {
   readonly inflightBytes: number;
   /** A probe is under way, or the driver was asked to send and has not said what it sent. */
   readonly paused: boolean;
+  /** The sender's tick when the driver was asked last. */
+  readonly askedAt: number;
+  /** What the receiver had at its last answer that had more, and the tick of that question. */
+  readonly heard: { readonly verified: LogIndex; readonly at: number };
 }
 
 export interface WindowLimits {
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
 }
+
+const NOTHING_HEARD = { verified: 0 as LogIndex, at: Number.NEGATIVE_INFINITY };
 
 export function createProgress(next: LogIndex): Progress {
   return {
@@ -40,6 +46,8 @@ export function createProgress(next: LogIndex): Progress {
     inflight: [],
     inflightBytes: 0,
     paused: false,
+    askedAt: Number.NEGATIVE_INFINITY,
+    heard: NOTHING_HEARD,
   };
 }
 
@@ -54,8 +62,8 @@ export function maySend(progress: Progress, limits: WindowLimits): boolean {
 }
 
 /** The driver was asked to send; until it says what it sent, it is not asked again. */
-export function onAsked(progress: Progress): Progress {
-  return { ...progress, paused: true };
+export function onAsked(progress: Progress, at: number): Progress {
+  return { ...progress, paused: true, askedAt: at };
 }
 
 /** Entries up to `upTo` left; `upTo` below `next`: nothing did. */
@@ -111,20 +119,25 @@ export function onRejected(
 }
 
 /**
- * The receiver answered round `round` and had `verified` by then: a message that left before the
- * round and is not in it was lost, and a probe without an answer may go again.
+ * The receiver answered the round of tick `at` and had `verified` by then. Entries travel beside
+ * the rounds, and a receiver that works off a full window is far behind them: what it lacks counts
+ * as lost only when it has got nothing new for more than `lossTicks`, and that long after a probe
+ * left without an answer it may go again. Sending the window anew at once would bury the receiver.
  */
 export function onRoundAnswered(
   progress: Progress,
-  answer: { readonly round: number; readonly verified: LogIndex },
+  answer: { readonly at: number; readonly verified: LogIndex },
+  lossTicks: number,
 ): Progress {
-  if (progress.phase === "snapshot") return progress;
-  if (progress.phase === "probe")
-    return progress.paused ? { ...progress, paused: false } : progress;
-  const lost = progress.inflight.some(
-    (message) => message.round < answer.round && message.upTo > answer.verified,
-  );
-  return lost ? toProbe(progress) : progress;
+  const { phase, paused, askedAt, inflight, heard } = progress;
+  if (phase === "snapshot") return progress;
+  if (phase === "probe") {
+    return paused && answer.at - askedAt > lossTicks ? { ...progress, paused: false } : progress;
+  }
+  if (answer.verified > heard.verified) return { ...progress, heard: answer };
+  const oldest = inflight.find(({ upTo }) => upTo > answer.verified);
+  if (oldest === undefined) return progress;
+  return answer.at - Math.max(oldest.at, heard.at) > lossTicks ? toProbe(progress) : progress;
 }
 
 /** Forgets what is under way and searches again from what is known. */
@@ -136,6 +149,8 @@ export function toProbe(progress: Progress): Progress {
     inflight: [],
     inflightBytes: 0,
     paused: false,
+    askedAt: Number.NEGATIVE_INFINITY,
+    heard: NOTHING_HEARD,
   };
 }
 

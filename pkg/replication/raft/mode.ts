@@ -14,19 +14,16 @@ import type { RaftEffect, RaftInput } from "./core/effects.js";
 import type { ConfigEntry, Membership } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
-import { answersMessage, answersOf, forwardedPayloads, forwardMessage } from "./forward-wire.js";
-import { Forwarder } from "./forwarding.js";
 import { KeptMembers } from "./kept-members.js";
-import { LeaderWrites } from "./leader-writes.js";
 import { membersEvent, modeHealth, silentMs } from "./mode-health.js";
 import type { RaftModeParts } from "./mode-parts.js";
 import { noLeader } from "./no-leader.js";
 import { NOTES } from "./notes.js";
 import { RaftOrders } from "./orders.js";
 import { RaftPeers } from "./peers.js";
+import { RaftWrites } from "./raft-writes.js";
 import { ReadLevels } from "./read-levels.js";
 import { recoveredInput } from "./recovered.js";
-import { RemoteWrites } from "./remote-writes.js";
 import { sendEntries } from "./send-entries.js";
 import type { RaftSnapshots } from "./snapshots.js";
 import { verificationHost } from "./verifying.js";
@@ -49,10 +46,8 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   readonly core: RaftCore;
   readonly #parts: RaftModeParts;
   readonly #peers: RaftPeers;
-  readonly #forwarder: Forwarder;
-  readonly #remote: RemoteWrites;
   readonly #reads: ReadLevels;
-  readonly #writes: LeaderWrites;
+  readonly #writes: RaftWrites;
   readonly #commitTimes = new CommitTimes();
   readonly #orders: RaftOrders;
   readonly #whereabouts: Whereabouts;
@@ -74,24 +69,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     this.#keptMembers = new KeptMembers(parts.members, parts.log);
     this.#ticks = new TickClock({ clock, ...timing });
     this.#snapshotTickMs = clock.monotonicMs();
-    this.#peers = new RaftPeers({
-      transport: parts.transport,
-      own,
-      clock,
-      callTimeoutMs: timing.callTimeoutMs,
-      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
-      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
-      onRequest: (from, message) => this.#onRequest(from, message),
-    });
-    this.#writes = new LeaderWrites({
-      log: parts.log,
-      keysOf: parts.keysOf,
-      outageMs: timing.outageMs,
-      state: () => this.#bound().state(),
-      silentMs: () => timing.tickMs * this.core.view(this.#bound().state()).silentTicks,
-      propose: (proposals) => this.#input({ kind: "propose", proposals }),
-      answer: (answers) => this.#bound().answer(this.answered(answers)),
-    });
+    this.#peers = this.#openPeers();
     const looking = {
       clock,
       patienceMs: timing.patienceMs,
@@ -101,14 +79,18 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     };
     const order = (node: NodeId, order: Order) => this.#orders.at(node, order);
     const membership = () => this.#membership();
-    this.#remote = new RemoteWrites((proposals) => this.#writes.take(proposals));
-    this.#forwarder = new Forwarder({
+    this.#writes = new RaftWrites({
       ...looking,
+      log: parts.log,
+      keysOf: parts.keysOf,
+      outageMs: timing.outageMs,
       retryMs: timing.retryMs,
-      propose: (proposals) => this.#writes.take(proposals),
-      forward: async (leader, payloads) =>
-        answersOf(await this.#call(leader, forwardMessage(payloads), timing.retryMs)),
-      answer: (answers) => this.#bound().answer(answers),
+      state: () => this.#bound().state(),
+      silentMs: () => timing.tickMs * this.core.view(this.#bound().state()).silentTicks,
+      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      answer: (answers) => this.#bound().answer(this.answered(answers)),
+      settle: (answers) => this.#bound().answer(answers),
+      call: (to, message, timeoutMs) => this.#call(to, message, timeoutMs),
     });
     this.#reads = new ReadLevels({
       ...looking,
@@ -137,16 +119,33 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       call: (to, message) => this.#call(to, message, FRONT_ENDS_CALL_MS),
       order,
     });
-    this.#verification = parts.openVerification(
+    this.#verification = this.#openVerification();
+  }
+
+  #openPeers(): RaftPeers {
+    const { transport, own, clock, timing } = this.#parts;
+    return new RaftPeers({
+      transport,
+      own,
+      clock,
+      callTimeoutMs: timing.callTimeoutMs,
+      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
+      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      onRequest: (from, message) => this.#onRequest(from, message),
+    });
+  }
+
+  #openVerification(): Verification {
+    return this.#parts.openVerification(
       verificationHost({
-        self: own.id,
+        self: this.#parts.own.id,
         host: () => this.#bound(),
-        membership,
+        membership: () => this.#membership(),
         leader: () => this.#leader,
         input: (input) => this.#input(input),
         connection: (id) => this.#peers.connection(id),
         snapshots: () => this.#snapshots,
-        order,
+        order: (node, order) => this.#orders.at(node, order),
       }),
     );
   }
@@ -186,9 +185,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
         this.#peers.send(effect.to, effect.body);
         return;
       case "send_entries":
-        this.#bound().input(
-          sendEntries(effect, this.#parts.log, (to, body) => this.#peers.send(to, body)),
-        );
+        this.#bound().input(sendEntries(effect, this.#parts.log, this.#peers));
         return;
       case "send_snapshot":
         void this.#snapshots?.send(effect.to, effect.term);
@@ -208,7 +205,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   propose(proposals: readonly Proposal[]): void {
-    this.#forwarder.submit(proposals);
+    this.#writes.submit(proposals);
   }
 
   atMarker(marker: Entry): Promise<void> {
@@ -216,15 +213,14 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
   }
 
   answered(answers: readonly Answer[]): readonly Answer[] {
-    const writes = this.#remote.answered(answers).filter((answer) => {
-      if (this.#verification.answered(answer)) return false;
-      if (!("refused" in answer)) return true;
-      return !(
+    return this.#writes.answered(answers, (answer) => {
+      if (this.#verification.answered(answer)) return true;
+      if (!("refused" in answer)) return false;
+      return (
         this.#reads.refused(answer.ticket, answer.refused) ||
         this.#orders.refused(answer.ticket, answer.refused)
       );
     });
-    return this.#forwarder.answered(writes);
   }
 
   read(ticket: number, level: ReadLevel, key?: string): void {
@@ -299,7 +295,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
 
   /** The core handed over when it was told to stop; its successor needs a moment to be heard. */
   async leaving(): Promise<void> {
-    this.#forwarder.close();
+    this.#writes.close();
     const { clock, timing, timers } = this.#parts;
     const untilMs = clock.monotonicMs() + timing.handOverMs;
     const leads = () => this.#bound().state().role === "leader";
@@ -353,7 +349,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     }
     if (state.leader === this.#leader) return;
     this.#leader = state.leader;
-    this.#forwarder.retry();
+    this.#writes.retry();
     this.#reads.retry();
   }
 
@@ -361,10 +357,9 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     const { timers, timing, clock } = this.#parts;
     this.#ticking = timers.after(timing.tickMs, () => {
       this.#input();
-      this.#forwarder.retry();
+      this.#writes.tick();
       this.#reads.retry();
       const nowMs = clock.monotonicMs();
-      this.#writes.tick();
       this.#commitTimes.note(this.#bound().state().hard.commit, nowMs);
       if (nowMs - this.#snapshotTickMs >= SNAPSHOT_TICK_MS) {
         this.#snapshotTickMs = nowMs;
@@ -381,9 +376,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     if (message.type === MessageType.installSnapshot && this.#snapshots !== undefined) {
       return this.#snapshots.handle(from, message);
     }
-    if (message.type === MessageType.forward) {
-      return answersMessage(await this.#remote.take(forwardedPayloads(message.payload)));
-    }
+    if (message.type === MessageType.forward) return this.#writes.take(message);
     if (message.type === MessageType.verify) return this.#verification.handle(message);
     if (message.type === MessageType.order) return this.#orders.answer(message);
     throw new ReplicationError("INVALID", `raft knows no message of type ${message.type}`);

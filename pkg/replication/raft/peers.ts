@@ -3,7 +3,8 @@ import type { Clock } from "../../runtime/index.js";
 import { OpenQuestions, TAKEN } from "../driver/open-questions.js";
 import { ReplicationError } from "../errors.js";
 import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
-import type { RaftMessage } from "./messages.js";
+import type { Append, RaftMessage } from "./messages.js";
+import { payloadBytes } from "./send-entries.js";
 import { isRaftType, toPeerMessage, toRaftMessage, type WireSender } from "./wire/index.js";
 
 export interface PeersParts {
@@ -32,6 +33,12 @@ const ANSWER_TO: Readonly<Partial<Record<RaftMessage["kind"], AnswerKind>>> = {
 };
 const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
 
+/**
+ * Payload of entries sent to one peer and not answered: the core's window, and once more for what
+ * it has given up and sends again while the link still carries the first.
+ */
+const UNANSWERED_BYTES_MAX = 16 * 1024 * 1024;
+
 interface Leaving {
   readonly id: NodeId;
   readonly connection: PeerConnection;
@@ -48,6 +55,8 @@ export class RaftPeers {
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #addresses = new Map<NodeId, string>();
   readonly #open: OpenQuestions;
+  /** Payload of entries that wait for an answer, by peer. */
+  readonly #unanswered = new Map<NodeId, number>();
   /** Links to former members. */
   #leaving: Leaving[] = [];
   #closed = false;
@@ -109,6 +118,11 @@ export class RaftPeers {
     return made;
   }
 
+  /** False while as many entries as are allowed are under way to that peer. */
+  hasRoom(to: NodeId): boolean {
+    return (this.#unanswered.get(to) ?? 0) < UNANSWERED_BYTES_MAX;
+  }
+
   send(to: NodeId, body: RaftMessage): void {
     const message = toPeerMessage(body, this.#parts.own);
     const isAnswer = ANSWERS.has(body.kind);
@@ -118,7 +132,21 @@ export class RaftPeers {
       this.#parts.onUnreachable(to);
       return;
     }
-    void this.#ask(to, connection, message, body.kind);
+    if (body.kind === "append") void this.#bring(to, connection, message, body);
+    else void this.#ask(to, connection, message, "urgent");
+  }
+
+  async #bring(
+    to: NodeId,
+    connection: PeerConnection,
+    message: PeerMessage,
+    { entries }: Append,
+  ): Promise<void> {
+    const bytes = payloadBytes(entries);
+    this.#unanswered.set(to, (this.#unanswered.get(to) ?? 0) + bytes);
+    await this.#ask(to, connection, message, "normal", () => {
+      this.#unanswered.set(to, (this.#unanswered.get(to) ?? 0) - bytes);
+    });
   }
 
   /** Open questions end; the transport is closed by its owner. */
@@ -141,19 +169,19 @@ export class RaftPeers {
     to: NodeId,
     connection: PeerConnection,
     message: PeerMessage,
-    kind: RaftMessage["kind"],
+    priority: "urgent" | "normal",
+    onSettled?: () => void,
   ): Promise<void> {
-    const options = {
-      timeoutMs: this.#parts.callTimeoutMs,
-      priority: kind === "append" ? ("normal" as const) : ("urgent" as const),
-    };
+    const options = { timeoutMs: this.#parts.callTimeoutMs, priority };
     let answer: PeerMessage;
     try {
       answer = await connection.call(message, options);
     } catch {
+      onSettled?.();
       if (!this.#closed) this.#parts.onUnreachable(to);
       return;
     }
+    onSettled?.();
     if (!this.#closed && isRaftType(answer.type)) this.#receive(to, answer);
   }
 

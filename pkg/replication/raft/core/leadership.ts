@@ -19,6 +19,9 @@ import {
   type Turn,
 } from "./turn.js";
 
+/** RA-24: what brought a follower nothing new for so many heartbeats was lost. */
+const LOSS_ROUNDS = 3;
+
 /** RA-9: the first entry of the term; of a founder, the membership with the disks that voted. */
 export function becomeLeader(turn: Turn): void {
   const { s, options } = turn;
@@ -97,7 +100,7 @@ export function replicateAll(turn: Turn): void {
 
 /** RA-14, RA-15, RA-24: the peer followed when the round reached it. */
 export function onHeartbeatResponse(turn: Turn, from: NodeId, answer: HeartbeatResponse): void {
-  const { s, rules } = turn;
+  const { s, rules, options } = turn;
   if (answer.term > s.hard.term) {
     becomeFollower(turn, answer.term, null, `${from} knows a newer term`);
     return;
@@ -109,7 +112,10 @@ export function onHeartbeatResponse(turn: Turn, from: NodeId, answer: HeartbeatR
     note(turn, "member_wiped", `${from} lacks entries it acknowledged; it does not count`);
   }
   const told = answer.matchIndex <= s.log.last ? answer.matchIndex : peer.progress.match;
-  const progress = onRoundAnswered(onAcknowledged(peer.progress, told), answer);
+  const { at, verified } = answer;
+  const lossTicks = LOSS_ROUNDS * options.ticks.heartbeatTicks;
+  const known = onAcknowledged(peer.progress, told);
+  const progress = onRoundAnswered(known, { at, verified }, lossTicks);
   setPeer(turn, from, {
     lost: peer.lost || !answer.intact,
     round: Math.max(peer.round, answer.round),

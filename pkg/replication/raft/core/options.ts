@@ -57,7 +57,7 @@ const MIB = 1024 * 1024;
 
 export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   inflightMessagesMax: 512,
-  inflightBytesMax: 32 * MIB,
+  inflightBytesMax: 8 * MIB,
   appendBytesMax: MIB,
   readsMax: 10_000,
   heldMessagesMax: 256,

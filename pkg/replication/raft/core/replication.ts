@@ -35,7 +35,7 @@ export function replicateTo(turn: Turn, to: NodeId): void {
     startSnapshot(turn, to, peer);
     return;
   }
-  setPeer(turn, to, { progress: onAsked(peer.progress) });
+  setPeer(turn, to, { progress: onAsked(peer.progress, s.now) });
   turn.effects.push({
     kind: "send_entries",
     to,
@@ -68,7 +68,7 @@ export function onEntriesSent(turn: Turn, input: Of<"sent">): void {
     setPeer(turn, input.to, { progress: { ...toProbe(peer.progress), paused: true } });
     return;
   }
-  const sent = { upTo: input.upTo, bytes: input.bytes, round: s.round };
+  const sent = { upTo: input.upTo, bytes: input.bytes, at: s.now };
   const progress = onSent(peer.progress, sent);
   setPeer(turn, input.to, { progress });
   if (input.upTo >= peer.progress.next) replicateTo(turn, input.to);
