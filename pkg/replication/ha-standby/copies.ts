@@ -230,7 +230,7 @@ export class HaCopies {
       await installing.write(position);
       await stateMachine.restore(snapshot.chunks());
       await this.#host.exclusively(async () => {
-        await log.reset(position);
+        await log.reset(position, position.index);
         this.#host.restored(position);
         // Before anything else: what the core persists next must know the commit of the new log.
         this.#host.input({ kind: "installed", position });

@@ -147,7 +147,7 @@ async function finishInstall(
   if (position === null) return;
   const applied = await stateMachine.getWALPosition();
   const isInPlace = applied.index === position.index && applied.term === position.term;
-  if (isInPlace && log.base.index !== position.index) await log.reset(position);
+  if (isInPlace && log.base.index !== position.index) await log.reset(position, position.index);
   await installing.clear();
 }
 

@@ -59,8 +59,12 @@ export interface LogStore {
    * Only call with an index that the state machine has made durable.
    */
   truncatePrefix(upTo: LogIndex): Promise<void>;
-  /** Starts afresh after a snapshot was installed: no entries, base at its position. */
-  reset(base: Position): Promise<void>;
+  /**
+   * Starts afresh after a snapshot was installed: no entries, base at its position.
+   * @param commit - committed from then on, where the history itself was replaced; otherwise what
+   *   was committed stays so, even beyond the snapshot
+   */
+  reset(base: Position, commit?: LogIndex): Promise<void>;
   /** @returns the term of the entry, also for `base.index`; undefined outside the log */
   termAt(index: LogIndex): Term | undefined;
   outline(): LogOutline;

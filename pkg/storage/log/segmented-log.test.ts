@@ -257,6 +257,21 @@ describe("segments", () => {
     expect(again.termAt(at(100))).toBe(4);
   });
 
+  test("LG-11 what was committed stays so over a reset, unless another history takes its place", async () => {
+    const { world, log } = await filled();
+    log.saveHardState({ ...log.hardState, commit: log.last.index });
+    const { index, term } = log.last;
+    const earlier = { index: at(index - 3), term };
+    await log.reset(earlier);
+    expect(log.hardState.commit).toBe(index);
+    await log.reset(earlier, earlier.index);
+    expect(log.hardState.commit).toBe(earlier.index);
+    log.saveHardState({ ...log.hardState, commit: at(index - 3) });
+    await log.close();
+    const again = await openLog(world);
+    expect([again.hardState.commit, again.last]).toEqual([earlier.index, earlier]);
+  });
+
   test("LG-5 LG-15 damage is refused, named by verify, and cut only when asked; the cut is kept", async () => {
     const { world, log } = await filled();
     await log.close();

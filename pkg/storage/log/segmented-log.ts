@@ -183,7 +183,7 @@ export class SegmentedLog implements LogStore {
     });
   }
 
-  async reset(base: Position): Promise<void> {
+  async reset(base: Position, committed?: LogIndex): Promise<void> {
     this.#checkOpen();
     invariant(!this.#exclusive, "one reset at a time");
     if (this.#syncs.isRunning || this.#cutPending) await this.sync();
@@ -191,7 +191,7 @@ export class SegmentedLog implements LogStore {
     this.#exclusive = true;
     try {
       const old = this.#active;
-      const commit = toLogIndex(Math.max(this.#hardState.commit, base.index));
+      const commit = toLogIndex(Math.max(committed ?? this.#hardState.commit, base.index));
       const hardState = { ...this.#hardState, commit };
       this.#active = await beginAlone(this.#fileSystem, this.#directory, {
         identity: this.#identity,
