@@ -37,7 +37,7 @@ const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
  * Payload of entries sent to one peer and not answered: the core's window, and once more for what
  * it has given up and sends again while the link still carries the first.
  */
-const UNANSWERED_BYTES_MAX = 16 * 1024 * 1024;
+const UNANSWERED_BYTES_MAX = 16_777_216;
 
 interface Leaving {
   readonly id: NodeId;
