@@ -51,17 +51,28 @@ export function onApplied(turn: Turn, input: Of<"applied">): void {
   applyMore(turn);
 }
 
+/** How far any standby has come. */
+function reachOf(turn: Turn): { readonly received: number; readonly durable: number } {
+  let [received, durable] = [0, 0];
+  for (const peer of turn.s.lead?.peers.values() ?? []) {
+    received = Math.max(received, peer.received);
+    durable = Math.max(durable, peer.progress.match);
+  }
+  return { received, durable };
+}
+
+type Reach = ReturnType<typeof reachOf>;
+
 /** What is true of an entry at this moment: where it is. */
-function durabilityOf(turn: Turn, index: LogIndex): Durability {
-  const peers = [...(turn.s.lead?.peers.values() ?? [])];
-  if (peers.some(({ progress }) => progress.match >= index)) return "persisted";
-  return peers.some(({ received }) => received >= index) ? "received" : "local";
+function durabilityOf({ received, durable }: Reach, index: LogIndex): Durability {
+  if (durable >= index) return "persisted";
+  return received >= index ? "received" : "local";
 }
 
 const RANK: Record<Durability, number> = { local: 0, received: 1, persisted: 2, quorum: 2 };
 
-function isReached(turn: Turn, index: LogIndex, want: Durability | null): boolean {
-  return want === null || RANK[durabilityOf(turn, index)] >= RANK[want];
+function isReached(reach: Reach, index: LogIndex, want: Durability | null): boolean {
+  return want === null || RANK[durabilityOf(reach, index)] >= RANK[want];
 }
 
 /**
@@ -72,6 +83,7 @@ function answerWrites(turn: Turn, applied: LogIndex): void {
   const { s, rules } = turn;
   if (s.waiting.length === 0) return;
   const may = rules.mayAnswer(hasAuthority(turn));
+  const reach = reachOf(turn);
   const waiting: Waiting[] = [];
   const owed: Owed[] = [];
   for (const batch of s.waiting) {
@@ -80,9 +92,9 @@ function answerWrites(turn: Turn, applied: LogIndex): void {
       const index = (batch.first + offset) as LogIndex;
       const want = batch.wants[offset] ?? null;
       const ticket = batch.tickets[offset] as number;
-      const final = may && isReached(turn, index, want);
+      const final = may && isReached(reach, index, want);
       if (!final) owed.push({ ticket, index, want });
-      turn.effects.push(answerOf(turn, batch, offset, final));
+      turn.effects.push(answerOf(reach, batch, offset, final));
     }
     if (reached < batch.tickets.length) waiting.push(rest(batch, reached));
   }
@@ -99,10 +111,10 @@ function rest(batch: Waiting, count: number): Waiting {
   };
 }
 
-function answerOf(turn: Turn, batch: Waiting, offset: number, final: boolean): HaEffect {
+function answerOf(reach: Reach, batch: Waiting, offset: number, final: boolean): HaEffect {
   const index = (batch.first + offset) as LogIndex;
   const ticket = batch.tickets[offset] as number;
-  const durability = durabilityOf(turn, index);
+  const durability = durabilityOf(reach, index);
   if (!final) return { kind: "hold", ticket, index, term: batch.term };
   return { kind: "answer", ticket, index, term: batch.term, durability };
 }
@@ -111,9 +123,10 @@ function answerOf(turn: Turn, batch: Waiting, offset: number, final: boolean): H
 export function payOwed(turn: Turn): void {
   const { s, rules } = turn;
   if (s.owed.length === 0 || s.lead === null || !rules.mayAnswer(hasAuthority(turn))) return;
+  const reach = reachOf(turn);
   const left = s.owed.filter(({ ticket, index, want }) => {
-    if (!isReached(turn, index, want)) return true;
-    turn.effects.push({ kind: "settle", ticket, durability: durabilityOf(turn, index) });
+    if (!isReached(reach, index, want)) return true;
+    turn.effects.push({ kind: "settle", ticket, durability: durabilityOf(reach, index) });
     return false;
   });
   if (left.length < s.owed.length) s.owed = left;

@@ -55,7 +55,7 @@ export function onPersisted(turn: Turn, input: Of<"persisted">): void {
   if (s.phase === "starting") s.phase = "ready";
   if (s.lead === null && s.aligned && s.follow !== null) {
     followCommit(turn);
-    if (s.durable > before && s.follow.epoch === s.hard.term) {
+    if (s.durable > before && s.follow.epoch === s.hard.term && !isToldLater(turn)) {
       acknowledge(turn, s.follow.primary, null);
     }
   }
@@ -63,6 +63,11 @@ export function onPersisted(turn: Turn, input: Of<"persisted">): void {
   advanceCommit(turn);
   applyMore(turn);
   advanceClaim(turn);
+}
+
+/** In `semi_sync` nobody waits for this disk: when more is on its way there, that one's word will do. */
+function isToldLater({ s, options }: Turn): boolean {
+  return options.syncMode === "semi_sync" && s.durable < s.log.last;
 }
 
 /** HA-26: no room in the log: the newest entries never were; promises of the step still are. */

@@ -43,6 +43,8 @@ export interface HaCore {
 export function createHaCore(options: HaOptions, rules: Rules = RULES): HaCore {
   checkHaOptions(options);
   const parts = { options, rules };
+  // A state is looked at several times in a step's wake.
+  let seen: { readonly state: HaState; readonly view: HaView } | undefined;
   return {
     initial: INITIAL_HA_STATE,
     step: (state, input) => {
@@ -54,7 +56,10 @@ export function createHaCore(options: HaOptions, rules: Rules = RULES): HaCore {
       if (next !== stage) note(turn, "stage_changed", `${stage} -> ${next}`);
       return finishTurn(turn);
     },
-    view: (state) => viewOf(parts, state),
+    view: (state) => {
+      if (seen?.state !== state) seen = { state, view: viewOf(parts, state) };
+      return seen.view;
+    },
     assertInvariants: assertHaInvariants,
   };
 }

@@ -112,11 +112,15 @@ export function appendOwn(
 }
 
 export function appendEntries(turn: Turn, entries: readonly Entry[]): void {
-  for (const entry of entries) {
-    invariant(entry.index === turn.s.log.last + 1, "entries follow each other");
-    turn.s.log = appended(turn.s.log, entry.term, 1);
-    turn.persist.entries.push(entry);
-  }
+  const { s, persist } = turn;
+  let from = 0;
+  entries.forEach(({ index, term }, at) => {
+    invariant(index === s.log.last + at - from + 1, "entries follow each other");
+    if (term === entries[at + 1]?.term) return;
+    s.log = appended(s.log, term, at + 1 - from);
+    from = at + 1;
+  });
+  persist.entries = persist.entries.length === 0 ? [...entries] : [...persist.entries, ...entries];
 }
 
 /** Forgets the log from `from` on. */
