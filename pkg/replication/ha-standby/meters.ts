@@ -1,8 +1,10 @@
 import type { NodeId } from "../../base/index.js";
 import type { Clock, Counter, Gauge, Metrics } from "../../runtime/index.js";
 import type { LogStore } from "../ports/index.js";
+import { AppendToSent } from "./append-to-sent.js";
 import type { HaState } from "./core/state.js";
 import { lagBytes } from "./health.js";
+import type { WalBatch } from "./messages.js";
 
 export interface HaMetersParts {
   readonly metrics: Metrics;
@@ -17,6 +19,7 @@ export class HaMeters {
   readonly #failovers: Counter;
   readonly #lagEntries: Gauge;
   readonly #lagBytes: Gauge;
+  readonly #appendToSent: AppendToSent;
   #wasPrimary: boolean | undefined;
   #lag = 0;
   /** When this standby last had all that its primary had told of. */
@@ -25,6 +28,7 @@ export class HaMeters {
   constructor(parts: HaMetersParts) {
     const { metrics, clock } = parts;
     this.#parts = parts;
+    this.#appendToSent = new AppendToSent(parts);
     this.#evenMs = clock.monotonicMs();
     this.#failovers = metrics.counter(
       "nornicdb_failovers_total",
@@ -45,12 +49,20 @@ export class HaMeters {
 
   /** After every step. */
   follow(lead: HaState["lead"], lagEntries: number): void {
+    const { last } = this.#parts.log;
+    if (lead === null || lead.inSync.length === 0) this.#appendToSent.skip(last.index);
+    else this.#appendToSent.appended(last.index);
     this.#lag = lagEntries;
     if (lagEntries === 0) this.#evenMs = this.#parts.clock.monotonicMs();
     if (lead !== null && this.#wasPrimary === false) {
       this.#failovers.add(1, { reason: lead.ticket === null ? "automatic" : "order" });
     }
     this.#wasPrimary = lead !== null;
+  }
+
+  /** Sends a batch, and counts how long its entries had waited. */
+  sending({ prev, entries }: WalBatch, send: () => void): void {
+    this.#appendToSent.sending(prev.index + entries.length, send);
   }
 
   /** For how long this node has lacked something, in milliseconds. */

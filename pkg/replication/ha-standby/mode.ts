@@ -185,7 +185,9 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
         return;
       case "send_entries":
         this.#bound().input(
-          sendEntries(effect, this.#parts.log, (to, batch) => this.#peers.send(to, batch)),
+          sendEntries(effect, this.#parts.log, (to, batch) =>
+            this.#meters.sending(batch, () => this.#peers.send(to, batch)),
+          ),
         );
         return;
       case "echo":
