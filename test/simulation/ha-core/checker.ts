@@ -38,6 +38,8 @@ export class Checker {
   readonly #hard = new Map<string, { term: number; votedFor: NodeId | null }>();
   #newest = { epoch: 0, id: "" };
   #wasPrimary = false;
+  /** An operator made a primary of a node alone: what others had since may be left behind. */
+  #vouched = false;
   answers = 0;
   reads = 0;
   promotions = 0;
@@ -119,6 +121,7 @@ export class Checker {
     const grounds = before.claim?.grounds ?? null;
     const forced = before.claim?.force === true || this.arbiter.ordered;
     this.arbiter.ordered = false;
+    if (before.claim?.othersStopped === true) this.#vouched = true;
     if (grounds === "follow" && !node.contact) {
       throw new Violation(`${node.id} is promoted and never heard a primary since it started`);
     }
@@ -146,7 +149,7 @@ export class Checker {
 
   #mayLose(one: Acked, forced: boolean, founding: boolean): boolean {
     const { syncMode, arbiter, policy, fallbackTicks } = this.swarm;
-    if (forced || founding || syncMode === "async") return true;
+    if (forced || founding || this.#vouched || syncMode === "async") return true;
     if (![...this.nodes.values()].some((other) => this.#holds(other, one.entry))) return true;
     if (arbiter === "lease" || policy === "consistency") return false;
     return syncMode === "semi_sync" || fallbackTicks !== null;
@@ -327,6 +330,9 @@ export class Checker {
   readonly burnt = new Set<Uint8Array>();
 
   onWipe(node: SimNode): void {
+    for (const [epoch, key] of this.#primaries) {
+      if (key.startsWith(`${node.id}/`)) this.#primaries.delete(epoch);
+    }
     if (this.#newest.id === node.id) this.#newest = { epoch: 0, id: "" };
     for (const entry of node.durable.entries) this.burnt.add(entry.payload);
     for (const { entry } of this.acked) {

@@ -173,6 +173,7 @@ class Run {
     this.#promote(node, true, true);
     world.after(40 * TICK - 1, () => {
       if (node.life === life && node.state.claim?.othersStopped === true) world.crash(node);
+      if (world.calm) world.boot(node);
     });
   }
 
@@ -191,6 +192,7 @@ class Run {
     world.external(node, { kind: "stop" });
     world.after(world.random.between(100, 2500), () => {
       if (node.life === life) world.crash(node);
+      if (world.calm) world.boot(node);
     });
   }
 
@@ -316,8 +318,9 @@ class Run {
     return [...world.nodes.values()].every((node) => {
       const { log, durable, applied } = node.state;
       if (log.last !== last || durable !== last || applied !== last) return false;
+      if (node !== primary && node.core.view(node.state).stage !== "streaming") return false;
       if (node.digests.get(last) !== digest) throw new Violation(`${node.id} differs at ${last}`);
-      return node === primary || node.core.view(node.state).stage === "streaming";
+      return true;
     });
   }
 

@@ -115,8 +115,8 @@ export class SimNode {
   storageFull = false;
   /** A primary's word reached this process since it started. */
   contact = false;
-  /** A copy of another node's state, ready to be put in place. */
-  copy: { readonly position: Position; readonly digest: number } | null = null;
+  /** Copies of another node's state, ready to be put in place: digest by position. */
+  readonly copies = new Map<string, number>();
   readonly queue: HaInput[] = [];
   running = false;
 

@@ -17,6 +17,8 @@ export const FAILOVER_TICKS = 12;
 const TTL_TICKS = 10;
 type Of<Kind extends HaEffect["kind"]> = Extract<HaEffect, { kind: Kind }>;
 
+const copyOf = ({ index, term }: Position) => `${index}@${term}`;
+
 /** Nodes, their disks, the arbiter and the network between them, in virtual time, from one seed. */
 export class World {
   readonly random: SeededRandom;
@@ -394,14 +396,14 @@ export class World {
         return;
       }
       const position = this.#position(source);
-      node.copy = { position, digest: source.digests.get(source.applied) ?? 0 };
+      node.copies.set(copyOf(position), source.digests.get(source.applied) ?? 0);
       this.external(node, { kind: "copy_received", from, epoch, position });
     });
   }
 
   #install(node: SimNode, position: Position): void {
-    const { copy } = node;
-    if (copy === null || copy.position.index !== position.index) {
+    const digest = node.copies.get(copyOf(position));
+    if (digest === undefined) {
       throw new Violation(`${node.id} installs a copy it does not have`);
     }
     this.flushPending(node, Number.POSITIVE_INFINITY);
@@ -409,7 +411,7 @@ export class World {
     node.durable.restore(position);
     node.applied = position.index;
     node.appliedDurable = position.index;
-    node.digests = new Map([[position.index, copy.digest]]);
+    node.digests = new Map([[position.index, digest]]);
     this.input(node, { kind: "installed", position });
   }
 

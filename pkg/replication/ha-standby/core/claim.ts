@@ -75,6 +75,8 @@ export function onClaimAnswer(turn: Turn, { id, answer }: ArbiterOutcome): void 
     const { record } = answer;
     if (!answer.ok) {
       endClaim(turn, `the arbiter holds epoch ${record.epoch} of ${record.holder}`);
+    } else if (!isFresh(turn, claim)) {
+      endClaim(turn, "the lease that was granted has run out");
     } else if (isForced(claim) && record.epoch !== claim.epoch) {
       releaseLease(turn, record.epoch);
       endClaim(turn, "somebody was primary since this node asked");
@@ -83,6 +85,13 @@ export function onClaimAnswer(turn: Turn, { id, answer }: ArbiterOutcome): void 
       becomePrimary(turn, { epoch, leaseAt: claim.since, inSync }, claim);
     }
   }
+}
+
+/** HA-4: a grant counts from when it was asked for, like a renewal. */
+function isFresh(turn: Turn, claim: Claim): boolean {
+  const { s, rules, options } = turn;
+  const { ttlTicks, driftTicks } = options.ticks;
+  return rules.covers({ now: s.now, askedAt: claim.since, floor: s.floor, ttlTicks, driftTicks });
 }
 
 const isForced = ({ grounds, force }: Claim) =>

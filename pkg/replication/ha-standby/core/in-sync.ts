@@ -9,11 +9,16 @@ import { askArbiter, leadershipOf, note, setLead, type Turn } from "./turn.js";
 /** HA-10, HA-11: who may be promoted is changed one request at a time, and recorded first. */
 export function tendInSync(turn: Turn): void {
   const { s } = turn;
-  if (s.lead === null || s.lead.pending !== null || s.hard.commit < s.lead.readyIndex) return;
+  if (s.lead === null || s.lead.pending !== null) return;
+  const hasBegun = s.hard.commit >= s.lead.readyIndex;
+  // Without an arbiter the epoch may wait for a standby that is gone: nobody else drops it.
+  if (!hasBegun && turn.options.arbiter === "lease") return;
   const { inSync } = s.lead;
   const gone = inSync.filter((id) => mayDrop(turn, id));
   const stuck = s.lead.strays.filter((id) => !inSync.includes(id) && mayDrop(turn, id));
-  const back = [...s.lead.peers.keys()].filter((id) => !inSync.includes(id) && mayAdd(turn, id));
+  const back = [...s.lead.peers.keys()].filter(
+    (id) => hasBegun && !inSync.includes(id) && mayAdd(turn, id),
+  );
   if (gone.some((id) => s.lead?.strays.includes(id)) || stuck.length > 0) {
     stepDown(turn, "a former word to the arbiter may still arrive: a new epoch ends that");
     s.claimAfter = s.now;
