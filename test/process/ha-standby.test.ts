@@ -132,12 +132,43 @@ describe("a pair of processes", () => {
     const shown = JSON.parse((await nornicctl("a", "salvage", "show", file.id)).out);
     expect(JSON.stringify(shown.entries)).toContain("lost6");
     const replayed = await nornicctl("a", "salvage", "replay", file.id);
+    expect(replayed.err).toBe("");
     expect(JSON.parse(replayed.out)).toMatchObject({ applied: 7, known: 0, refused: [] });
     await expectAll("b", lost);
     const again = await nornicctl("a", "salvage", "replay", file.id);
     expect(JSON.parse(again.out)).toMatchObject({ applied: 0, known: 7, refused: [] });
     expect((await nornicctl("a", "salvage", "discard", file.id)).code).toBe(0);
     expect((await nornicctl("a", "salvage", "list")).code).toBe(0);
+  });
+
+  it("HB-3 a primary that was frozen beyond its lease acknowledges nothing when it wakes, and follows (FC-086, FC-088, FC-101)", async () => {
+    await running({ witness: true, environment: { NORNICDB_CLUSTER_HA_SYNC_MODE: "async" } });
+    const ids = await written("a", 10, "x");
+    await pair.streams("b");
+    const frozen = pair.node("a").process;
+    frozen.kill("SIGSTOP");
+    // Waits in the socket of the frozen process, and is the first thing that it sees.
+    const late = pair.write("a", "late");
+    await pair.leads("b");
+    const more = await written("b", 10, "y");
+    frozen.kill("SIGCONT");
+    const { status, body } = await late;
+    expect(status, JSON.stringify(body)).toBeGreaterThanOrEqual(500);
+    await pair.streams("a");
+    expect(await pair.health("a")).toMatchObject({ role: "standby", leader_id: "b" });
+    await expectAll("a", [...ids, ...more]);
+  });
+
+  it("HB-3 the witness alone goes away, and comes back: writes go on (FC-087)", async () => {
+    await running({ witness: true });
+    await pair.kill("w");
+    for (let round = 0; round < 20; round += 1) {
+      await written("a", 5, `x${round}-`);
+      await until("the standby has it", () => pair.has("b", `x${round}-4`));
+    }
+    await pair.startWitness();
+    await written("a", 5, "y");
+    expect((await pair.health("a")).term).toBe(1);
   });
 
   it("HB-4 roles change by a command, and by SIGTERM of the primary, without losing a write (FC-097)", async () => {
