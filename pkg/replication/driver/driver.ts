@@ -4,6 +4,7 @@ import type { ReplicationLimits } from "../limits.js";
 import {
   type ApplyResult,
   type Entry,
+  type HardState,
   LogError,
   type LogStore,
   type StateMachine,
@@ -215,18 +216,19 @@ export class Driver<
 
   #persist(effect: EffectOf<"persist">): void {
     const { log } = this.#parts;
-    if (effect.truncateFrom !== undefined) log.truncateSuffix(effect.truncateFrom);
-    if (effect.hard !== undefined) log.saveHardState(effect.hard);
+    const { seq, hard, entries, truncateFrom } = effect;
+    const from = entries[0]?.index;
+    if (truncateFrom !== undefined) log.truncateSuffix(truncateFrom);
     try {
-      if (effect.entries.length > 0) log.append(effect.entries);
+      if (hard !== undefined) log.saveHardState(hard);
+      if (from !== undefined) log.append(entries);
     } catch (error) {
-      const from = effect.entries[0]?.index;
-      if (!(error instanceof LogError && error.code === "LOG_FULL") || from === undefined) {
-        throw error;
-      }
-      this.input({ kind: "persist_refused", seq: effect.seq, from });
+      const isFull = error instanceof LogError && error.code === "LOG_FULL";
+      // What is committed may be told later; a promise that has no room ends the node.
+      if (!isFull || from === undefined || !promisesTheSame(hard, log.hardState)) throw error;
+      this.input({ kind: "persist_refused", seq, from });
     }
-    this.#persistSeq = effect.seq;
+    this.#persistSeq = seq;
     this.#syncWanted = true;
     void this.#sync();
   }
@@ -389,4 +391,10 @@ export class Driver<
     this.#parts.listener.onFailure(this.#failure);
     if (error instanceof InvariantViolation) throw error;
   }
+}
+
+function promisesTheSame(wanted: HardState | undefined, kept: HardState): boolean {
+  if (wanted === undefined) return true;
+  const { term, votedFor, epoch } = wanted;
+  return term === kept.term && votedFor === kept.votedFor && epoch === kept.epoch;
 }
