@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import path from "node:path";
 import { type RunningServer, startServer } from "../../cmd/nornicd/server.js";
+import { startWitness } from "../../cmd/nornicd/witness.js";
 import { loadConfig } from "../../pkg/config/index.js";
 import type { LogFields, Logger, LogLevel } from "../../pkg/runtime/index.js";
 import type { Links } from "./links.js";
@@ -10,6 +11,11 @@ const FAST: Readonly<Record<string, string>> = {
   NORNICDB_CLUSTER_RAFT_ELECTION_TIMEOUT: "300ms",
   NORNICDB_CLUSTER_RAFT_HEARTBEAT_TIMEOUT: "50ms",
   NORNICDB_CLUSTER_RAFT_LEADER_LEASE_TIMEOUT: "150ms",
+  NORNICDB_CLUSTER_HA_HEARTBEAT_MS: "100",
+  NORNICDB_CLUSTER_HA_FAILOVER_TIMEOUT: "1500ms",
+  NORNICDB_CLUSTER_HA_LEASE_TTL: "2s",
+  NORNICDB_CLUSTER_HA_RECONNECT_INTERVAL: "50ms",
+  NORNICDB_CLUSTER_HA_MAX_RECONNECT_BACKOFF: "200ms",
 };
 
 export interface LogLine {
@@ -76,7 +82,8 @@ export class Member {
         NORNICDB_BOLT_ENABLED: "false",
       },
     });
-    this.#server = await startServer(config, collectInto(this.lines));
+    const start = config.witness ? startWitness : startServer;
+    this.#server = await start(config, collectInto(this.lines));
   }
 
   async stop(): Promise<void> {

@@ -60,10 +60,11 @@ function findScripts(): readonly Found[] {
   );
 }
 
-/** A single letter names the suites of all modes and roles that bear it. */
+/** A single letter names the suites of all modes and roles that bear it; a mode's name, its folder. */
 function isMeant(word: string, { folder, script: { suite } }: Found): boolean {
   if (/^[A-Da-d]$/.test(word)) return suite.includes(`_${word.toUpperCase()}_`);
-  return folder === word.toLowerCase() || suite.toLowerCase().includes(word.toLowerCase());
+  const lower = word.toLowerCase();
+  return folder === lower.replace("_", "-") || suite.toLowerCase().includes(lower);
 }
 
 async function play(world: World, steps: readonly Step[], seen: Map<Step, string>): Promise<void> {

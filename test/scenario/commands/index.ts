@@ -17,6 +17,7 @@ import { mark } from "./mark.js";
 import { metric } from "./metric.js";
 import { open } from "./open.js";
 import { order } from "./order.js";
+import { pair } from "./pair.js";
 import { position } from "./position.js";
 import { same } from "./same.js";
 import { sees } from "./sees.js";
@@ -25,6 +26,8 @@ import { start } from "./start.js";
 import { stop } from "./stop.js";
 import { successor } from "./successor.js";
 import { unmoved } from "./unmoved.js";
+import { wipe } from "./wipe.js";
+import { witness } from "./witness.js";
 import { write } from "./write.js";
 
 /** Every command of the scripts by its name. */
@@ -48,6 +51,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     metric,
     open,
     order,
+    pair,
     position,
     same,
     sees,
@@ -56,6 +60,8 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     stop,
     successor,
     unmoved,
+    wipe,
+    witness,
     write,
   }),
 );

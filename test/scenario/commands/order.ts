@@ -2,7 +2,8 @@ import type { Command } from "../command.js";
 import type { World } from "../world.js";
 
 export const order: Command = {
-  usage: "order NODE add|remove|transfer MEMBER, or order NODE step-down",
+  usage:
+    "order NODE add|remove|transfer|switch-over MEMBER, or order NODE step-down, or order NODE promote [force]",
   async run(world, args) {
     const { status, body } = await world.until("no other change is under way", async () => {
       const answer = await send(world, args.words);
@@ -22,6 +23,10 @@ async function send(world: World, [at = "", action = "", member = ""]: readonly 
       return world.ask(at, "POST", "/admin/cluster/remove", { node_id: member });
     case "transfer":
       return world.ask(at, "POST", "/admin/cluster/transfer-leadership", { target: member });
+    case "switch-over":
+      return world.ask(at, "POST", "/admin/switchover", { target: member });
+    case "promote":
+      return world.ask(at, "POST", "/admin/promote", { force: member === "force" });
     case "step-down":
       return world.ask(at, "POST", "/admin/raft/step-down");
     default:

@@ -13,6 +13,14 @@ const SHORT: Readonly<Record<string, string>> = {
   commit: "NORNICDB_CLUSTER_RAFT_COMMIT_TIMEOUT",
   trailing: "NORNICDB_CLUSTER_RAFT_TRAILING_LOGS",
   threshold: "NORNICDB_CLUSTER_RAFT_SNAPSHOT_THRESHOLD",
+  role: "NORNICDB_CLUSTER_HA_ROLE",
+  sync: "NORNICDB_CLUSTER_HA_SYNC_MODE",
+  fallback: "NORNICDB_CLUSTER_HA_SYNC_FALLBACK",
+  beat: "NORNICDB_CLUSTER_HA_HEARTBEAT_MS",
+  failover: "NORNICDB_CLUSTER_HA_FAILOVER_TIMEOUT",
+  auto: "NORNICDB_CLUSTER_HA_AUTO_FAILOVER",
+  ttl: "NORNICDB_CLUSTER_HA_LEASE_TTL",
+  policy: "NORNICDB_CLUSTER_HA_PARTITION_POLICY",
 };
 
 /** Settings by their short names; a restart keeps those that are not given again. */
@@ -25,19 +33,31 @@ export async function configure(world: World, ids: readonly string[], args: Argu
   });
   const environment: Record<string, string> = Object.fromEntries(settings);
   if (founders !== undefined) {
-    const named = founders.split(",").filter((id) => id !== "none" && id !== "alone");
-    const peers = await Promise.all(named.map((id) => world.make(id)));
+    const named = founders === "none" || founders === "alone" ? "" : founders;
     environment.NORNICDB_CLUSTER_RAFT_BOOTSTRAP = String(founders !== "none");
-    environment.NORNICDB_CLUSTER_RAFT_PEERS = peers
-      .map(({ id, address }) => `${id}:${address}`)
-      .join(",");
+    environment.NORNICDB_CLUSTER_RAFT_PEERS = await listed(world, named);
+  }
+  const pair = args.text("pair");
+  if (pair !== undefined) environment.NORNICDB_CLUSTER_HA_PEERS = await listed(world, pair);
+  const witness = args.text("witness");
+  if (witness !== undefined) {
+    environment.NORNICDB_CLUSTER_HA_ARBITER = "witness";
+    environment.NORNICDB_CLUSTER_HA_ARBITER_ADDR = (await world.make(witness)).address;
   }
   for (const member of members) member.configure(environment);
   return members;
 }
 
+/** Names with the addresses where the nodes reach each other. */
+async function listed(world: World, names: string): Promise<string> {
+  const ids = names.split(",").filter((id) => id !== "");
+  const peers = await Promise.all(ids.map((id) => world.make(id)));
+  return peers.map(({ id, address }) => `${id}:${address}`).join(",");
+}
+
 export const start: Command = {
-  usage: "start NODE,… [mode=M] [founders=NODE,…|alone|none] [election=D] [trailing=N] …",
+  usage:
+    "start NODE,… [mode=M] [founders=NODE,…|alone|none] [pair=NODE,…] [role=R] [witness=NODE] [sync=M] [election=D] …",
   async run(world, args) {
     const members = await configure(world, args.list(0, "the nodes"), args);
     args.finish();
@@ -55,6 +75,6 @@ async function startOne(world: World, member: Member): Promise<string> {
     if (!(error instanceof ReplicationError)) throw error;
     const { field, hint } = error.details;
     const said = [`refused: ${error.code} ${field ?? "-"}: ${error.message}`, hint].join("; ");
-    return said.replaceAll(world.home, "");
+    return said.replaceAll(world.home, "").replace(/epoch \d+/g, "epoch N");
   }
 }

@@ -5,7 +5,7 @@ import type { World } from "../world.js";
 
 export const write: Command = {
   usage:
-    "write NODE [count=N] [parallel=N] [id=ID] [bytes=N] [timeout=D] [min_ms=N] [max_ms=N] [min_rate=N]",
+    "write NODE [count=N] [parallel=N] [id=ID] [bytes=N] [timeout=D] [least=DURABILITY] [min_ms=N] [max_ms=N] [min_rate=N]",
   async run(world, args) {
     const id = args.word(0, "the node");
     const count = args.number("count", 1);
@@ -13,6 +13,7 @@ export const write: Command = {
     const value = "x".repeat(args.number("bytes", 1));
     const timeout = args.text("timeout");
     const fixed = args.text("id");
+    const least = args.text("least");
     const bounds = toBounds(args);
     args.finish();
     const query = timeout === undefined ? "" : `?timeout=${timeout}`;
@@ -26,6 +27,7 @@ export const write: Command = {
           id,
           `/nodes/${fixed ?? world.nextId()}${query}`,
           value,
+          least,
         );
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
@@ -41,8 +43,22 @@ export const write: Command = {
   },
 };
 
-async function writeOne(world: World, id: string, route: string, value: string): Promise<string> {
+const DURABILITIES = ["local", "received", "persisted", "quorum"];
+
+/** A receipt may tell of more than was waited for, so a script may ask for a least. */
+async function writeOne(
+  world: World,
+  id: string,
+  route: string,
+  value: string,
+  least: string | undefined,
+): Promise<string> {
   const { status, body } = await world.ask(id, "PUT", route, { properties: { value } });
-  if (status === 201 || status === 200) return `acknowledged (${body.receipt.durability})`;
+  if (status === 201 || status === 200) {
+    const { durability } = body.receipt;
+    const isMore =
+      least !== undefined && DURABILITIES.indexOf(durability) >= DURABILITIES.indexOf(least);
+    return `acknowledged (${isMore ? least : durability})`;
+  }
   return `refused ${status} ${body.code} ${body.outcome}`;
 }
