@@ -9,10 +9,12 @@ interface Reign {
 /** Acknowledged writes by the epoch they were logged in, and what each epoch tells of its primary. */
 export class Acknowledgements {
   readonly #reigns = new Map<number, Reign>();
+  readonly #lastMs = new Map<string, number>();
   #writes: AcknowledgedWrite[] = [];
 
   /** What was replayed was logged at another attempt, maybe by another node. */
   add(write: AcknowledgedWrite): void {
+    this.#lastMs.set(write.node, write.atMs);
     if (write.replayed) return;
     this.#writes.push(write);
     const { term, node, sentMs, atMs } = write;
@@ -28,6 +30,16 @@ export class Acknowledgements {
   /** Acknowledged in an epoch before this one, whose first entry took their place or an earlier one. */
   lostTo(epoch: number, firstIndex: number): readonly AcknowledgedWrite[] {
     return this.#writes.filter(({ term, index }) => term < epoch && index >= firstIndex);
+  }
+
+  get epochs(): number {
+    return this.#reigns.size;
+  }
+
+  /** Nodes that acknowledged after this moment. */
+  since(momentMs: number): readonly string[] {
+    const spoke = [...this.#lastMs].filter(([, atMs]) => atMs > momentMs);
+    return spoke.map(([node]) => node).sort();
   }
 
   /** Writes of epochs before this one are looked at no more. */

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdProcess } from "../../process/support/etcd-process.js";
 import { etcdProgram } from "../../process/support/etcd-program.js";
 import { WitnessProcess } from "../../process/support/witness-process.js";
+import { LabArbiter } from "./lab-arbiter.js";
+import type { NetworkLab } from "./network-lab.js";
 import { freePorts, type NodeHealth, RaftCluster, RaftNode } from "./raft-cluster.js";
 
 export type ArbiterKind = "peer" | "witness" | "etcd";
@@ -16,6 +18,8 @@ export interface HaPairOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Where the standby keeps its data, instead of a temporary folder. */
   readonly standbyDir?: string;
+  /** Three networks of their own, whose links can be cut: of n1, of n2, and of the arbiter. */
+  readonly lab?: NetworkLab;
 }
 
 /** Timings under which a lost primary is replaced in a fraction of a second. */
@@ -29,6 +33,7 @@ export const FAST_PAIR: Readonly<Record<string, string>> = {
 
 const SECRET = "a secret of one pair";
 const CONNECTIONS = 64;
+const CLUSTER_PORT = 7688;
 const POLL_MS = 20;
 const STREAMS_MS_MAX = 60_000;
 
@@ -36,7 +41,7 @@ const STREAMS_MS_MAX = 60_000;
 export const canArbitrate = (kind: ArbiterKind) => kind !== "etcd" || etcdProgram() !== undefined;
 
 /** Who decides which node is primary: a process that comes and goes, with a disk that stays. */
-interface ArbiterProcess {
+export interface ArbiterProcess {
   readonly addresses: readonly string[];
   start(): Promise<void>;
   kill(): Promise<void>;
@@ -59,13 +64,12 @@ export class HaPair extends RaftCluster {
   /** Starts `n1` as primary and `n2` as standby, and waits until `n2` is in sync. */
   static async open(options: HaPairOptions): Promise<HaPair> {
     const directory = mkdtempSync(path.join(tmpdir(), "nornic-pair-"));
-    const arbiter = await startArbiter(options.arbiter);
-    const ports = await freePorts(4);
-    const address = (at: number) => `127.0.0.1:${ports[at]}`;
+    const arbiter = await startArbiter(options);
+    const homes = await homesOf(options.lab);
     const environment = {
       NORNICDB_CLUSTER_MODE: "ha_standby",
       NORNICDB_CLUSTER_SECRET: SECRET,
-      NORNICDB_CLUSTER_HA_PEERS: `n1:${address(0)},n2:${address(1)}`,
+      NORNICDB_CLUSTER_HA_PEERS: `n1:${homes[0].clusterAddress},n2:${homes[1].clusterAddress}`,
       NORNICDB_CLUSTER_HA_SYNC_MODE: options.syncMode,
       NORNICDB_CLUSTER_HA_ARBITER: options.arbiter,
       NORNICDB_LOG_LEVEL: "info",
@@ -80,8 +84,7 @@ export class HaPair extends RaftCluster {
       return new RaftNode({
         index,
         dataDir: isElsewhere ? options.standbyDir : path.join(directory, `n${index + 1}`),
-        clusterAddress: address(index),
-        httpAddress: address(2 + index),
+        ...(homes[index] as Home),
         connections: CONNECTIONS,
         environment: () => ({ ...environment, NORNICDB_CLUSTER_HA_ROLE: role }),
       });
@@ -122,8 +125,36 @@ export class HaPair extends RaftCluster {
   }
 }
 
-async function startArbiter(kind: ArbiterKind): Promise<ArbiterProcess | undefined> {
+interface Home {
+  readonly clusterAddress: string;
+  readonly httpAddress: string;
+  readonly socketPath?: string;
+  readonly wrapper?: readonly string[];
+}
+
+async function homesOf(lab: NetworkLab | undefined): Promise<readonly [Home, Home]> {
+  if (lab !== undefined) {
+    return lab.places.slice(0, 2).map(({ address, socketPath, wrapper }) => ({
+      clusterAddress: `${address}:${CLUSTER_PORT}`,
+      httpAddress: lab.httpAddress,
+      socketPath,
+      wrapper,
+    })) as [Home, Home];
+  }
+  const ports = await freePorts(4);
+  const address = (at: number) => `127.0.0.1:${ports[at]}`;
+  return [
+    { clusterAddress: address(0), httpAddress: address(2) },
+    { clusterAddress: address(1), httpAddress: address(3) },
+  ];
+}
+
+async function startArbiter({
+  arbiter: kind,
+  lab,
+}: HaPairOptions): Promise<ArbiterProcess | undefined> {
   if (kind === "peer") return undefined;
+  if (lab !== undefined) return LabArbiter.start(kind, lab, SECRET);
   if (kind === "witness") {
     const witness = await WitnessProcess.start({ NORNICDB_CLUSTER_SECRET: SECRET });
     return {

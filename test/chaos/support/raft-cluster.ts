@@ -21,6 +21,7 @@ export interface NodeHealth {
   /** Of a pair only. */
   readonly stage?: string;
   readonly in_sync?: boolean;
+  readonly split_brain_possible?: boolean;
 }
 
 export interface RaftClusterOptions {
