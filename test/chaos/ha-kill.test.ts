@@ -5,7 +5,7 @@ import { canArbitrate, FAST_PAIR, HaPair } from "./support/ha-pair.js";
 import { percentile } from "./support/leader-kills.js";
 import { losePrimaries, lossesText } from "./support/primary-kills.js";
 
-const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 50);
+const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 10);
 const CLIENTS = Number(process.env.CHAOS_CLIENTS ?? 32);
 /** Refused clients must not keep a machine of two cores from starting processes. */
 const PAUSE_MS = 100;
