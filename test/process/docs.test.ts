@@ -193,7 +193,7 @@ describe("docs/architecture/failure-cases.md", () => {
   const CASES = 193;
   const tested = new Map<string, Set<string>>();
   for (const folder of ["pkg", "cmd", "test"]) {
-    for (const file of files(folder, /\.test\.ts$|-contract\.ts$/)) {
+    for (const file of files(folder, /\.test\.ts$|-contract\.ts$|\/mutations\.ts$/)) {
       for (const [, cases] of read(file).matchAll(/\(((?:FC-\d{3}(?:, )?)+)\)/g)) {
         for (const name of (cases as string).split(", ")) {
           tested.set(name, (tested.get(name) ?? new Set()).add(file));

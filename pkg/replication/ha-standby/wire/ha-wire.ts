@@ -104,18 +104,19 @@ function heartbeatResponse(body: HaHeartbeatResponse, sender: HaSender): PeerPay
   };
 }
 
-const READERS: ReadonlyMap<number, (payload: PeerPayload, proven: NodeId | null) => HaMessage> = new Map([
-  [MessageType.heartbeat as number, toHeartbeat],
-  [MessageType.heartbeatResponse, toHeartbeatResponse],
-  [MessageType.walBatch, toWalBatch],
-  [MessageType.walBatchResponse, toWalAck],
-  [MessageType.positionQuery, toPositionQuery],
-  [MessageType.positionAnswer, toPositionAnswer],
-  [MessageType.fence, toFence],
-  [MessageType.fenceResponse, toFenceResponse],
-  [MessageType.promote, toPromote],
-  [MessageType.promoteResponse, toPromoteResponse],
-]);
+const READERS: ReadonlyMap<number, (payload: PeerPayload, proven: NodeId | null) => HaMessage> =
+  new Map([
+    [MessageType.heartbeat as number, toHeartbeat],
+    [MessageType.heartbeatResponse, toHeartbeatResponse],
+    [MessageType.walBatch, toWalBatch],
+    [MessageType.walBatchResponse, toWalAck],
+    [MessageType.positionQuery, toPositionQuery],
+    [MessageType.positionAnswer, toPositionAnswer],
+    [MessageType.fence, toFence],
+    [MessageType.fenceResponse, toFenceResponse],
+    [MessageType.promote, toPromote],
+    [MessageType.promoteResponse, toPromoteResponse],
+  ]);
 
 /** True for the codes that a pair speaks. */
 export function isHaType(type: number): boolean {
