@@ -64,6 +64,17 @@ describe("progress", () => {
     expect(answered(progress, 14, 8)).toMatchObject({ phase: "probe", next: 6 });
   });
 
+  it("RA-24 what is missing under a refusal was lost, as the next round shows", () => {
+    const refused = onRejected(sent(sent(streaming, 7, 3), 8, 3), {
+      prevIndex: at(7),
+      retryAt: at(6),
+    });
+    expect(refused).toMatchObject({ phase: "replicate", next: 9, refused: true });
+    expect(answered(refused, 3, 5)).toMatchObject({ phase: "replicate", next: 9 });
+    expect(answered(refused, 4, 5)).toMatchObject({ phase: "probe", next: 6, refused: false });
+    expect(answered(refused, 4, 8)).toMatchObject({ phase: "replicate", next: 9 });
+  });
+
   it("RA-24 late and doubled words change nothing", () => {
     expect(onAcknowledged(streaming, at(3))).toBe(streaming);
     expect(onRejected(streaming, { prevIndex: at(9), retryAt: at(2) })).toBe(streaming);

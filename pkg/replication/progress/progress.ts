@@ -29,6 +29,8 @@ export interface Progress {
   readonly askedAt: number;
   /** What the receiver had at its last answer that had more, and the tick of that question. */
   readonly heard: { readonly verified: LogIndex; readonly at: number };
+  /** The receiver refused a message of this stream: one before it was lost, or overtaken. */
+  readonly refused: boolean;
 }
 
 export interface WindowLimits {
@@ -48,6 +50,7 @@ export function createProgress(next: LogIndex): Progress {
     paused: false,
     askedAt: Number.NEGATIVE_INFINITY,
     heard: NOTHING_HEARD,
+    refused: false,
   };
 }
 
@@ -104,38 +107,43 @@ export function onAcknowledged(progress: Progress, match: LogIndex): Progress {
 
 /**
  * The receiver refused entries after `prevIndex`; they may fit after `retryAt - 1`. Only the answer
- * to the probe under way counts: a stream is refused when its messages overtake each other, and
- * what was really lost of it shows in the next answered round. Searching anew for each refusal
+ * to the probe under way counts at once: a stream is refused when its messages overtake each other,
+ * and what was really lost of it shows in the next answered round. Searching anew for each refusal
  * would send the whole window again each time.
  */
 export function onRejected(
   progress: Progress,
   rejected: { readonly prevIndex: LogIndex; readonly retryAt: LogIndex },
 ): Progress {
-  if (progress.phase !== "probe" || rejected.prevIndex <= progress.match) return progress;
+  if (rejected.prevIndex <= progress.match || progress.phase === "snapshot") return progress;
+  if (progress.phase === "replicate") {
+    return rejected.prevIndex < progress.next ? { ...progress, refused: true } : progress;
+  }
   if (rejected.prevIndex !== progress.next - 1) return progress;
   const next = Math.max(progress.match + 1, Math.min(rejected.prevIndex, rejected.retryAt));
   return { ...progress, next: next as LogIndex, paused: false };
 }
 
 /**
- * The receiver answered the round of tick `at` and had `verified` by then. Entries travel beside
- * the rounds, and a receiver that works off a full window is far behind them: what it lacks counts
- * as lost only when it has got nothing new for more than `lossTicks`, and that long after a probe
- * left without an answer it may go again. Sending the window anew at once would bury the receiver.
+ * The receiver answered the round of tick `at` and had `verified` by then. What left before the
+ * round and is not in it was lost if the receiver has refused what came after it. Without that sign
+ * it counts as lost only when the receiver has got nothing new for more than `lossTicks`: entries
+ * travel beside the rounds, one that works off a full window is far behind them, and the window sent
+ * anew would bury it. That long after a probe left without an answer it may go again.
  */
 export function onRoundAnswered(
   progress: Progress,
   answer: { readonly at: number; readonly verified: LogIndex },
   lossTicks: number,
 ): Progress {
-  const { phase, paused, askedAt, inflight, heard } = progress;
+  const { phase, paused, askedAt, inflight, heard, refused } = progress;
   if (phase === "snapshot") return progress;
   if (phase === "probe") {
     return paused && answer.at - askedAt > lossTicks ? { ...progress, paused: false } : progress;
   }
-  if (answer.verified > heard.verified) return { ...progress, heard: answer };
   const oldest = inflight.find(({ upTo }) => upTo > answer.verified);
+  if (refused && oldest !== undefined && oldest.at < answer.at) return toProbe(progress);
+  if (answer.verified > heard.verified) return { ...progress, heard: answer };
   if (oldest === undefined) return progress;
   return answer.at - Math.max(oldest.at, heard.at) > lossTicks ? toProbe(progress) : progress;
 }
@@ -151,6 +159,7 @@ export function toProbe(progress: Progress): Progress {
     paused: false,
     askedAt: Number.NEGATIVE_INFINITY,
     heard: NOTHING_HEARD,
+    refused: false,
   };
 }
 

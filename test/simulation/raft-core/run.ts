@@ -267,8 +267,10 @@ class Run {
       world.boot(node);
       this.#empty(node);
     }
-    // Messages and pauses of before may still be under way.
-    this.#until("a leader that serves", 10 * ELECTION, () => this.#serving() !== undefined);
+    // Messages and pauses of before may still be under way. A leader serves once its term's first
+    // entry is committed, which may wait for all that a majority lacks.
+    const time = () => 10 * ELECTION + this.#furthestBehind() * UNITS_PER_ENTRY;
+    this.#until("a leader that serves", time(), () => this.#serving() !== undefined);
     const answers = world.checker.answers;
     const client = () => {
       const leader = this.#serving();
@@ -277,8 +279,7 @@ class Run {
     };
     client();
     this.#until("an answered write", 10 * ELECTION, () => world.checker.answers > answers);
-    const time = 10 * ELECTION + this.#furthestBehind() * UNITS_PER_ENTRY;
-    this.#until("equal logs and no open question", time, () => this.#isEven());
+    this.#until("equal logs and no open question", time(), () => this.#isEven());
   }
 
   /** Entries that the slowest node lacks: catching up takes as long as the windows allow. */

@@ -24,6 +24,8 @@ export interface Committed {
 interface Chained {
   readonly entry: Entry;
   readonly prevTerm: number | undefined;
+  /** Every disk that was asked to keep it and has not refused it. */
+  readonly disks: Set<string>;
 }
 
 /** Looks at every step of every core and at what disks were told: the promises of the paper. */
@@ -52,6 +54,9 @@ export class CoreChecker {
     } else {
       if (input.kind === "installed") this.#count("snapshot installed");
       this.#checkMonotone(machine, before, after);
+      if (input.kind === "persist_refused" && before.role === "leader") {
+        this.#onRefused(machine.diskId, before.hard.term, input.from);
+      }
       image.onInput(input, after);
     }
     for (const effect of step.effects) this.#onEffect(machine, image, after, effect);
@@ -108,18 +113,28 @@ export class CoreChecker {
     const prevTerm = termIn(state.log, entry.index - 1);
     const known = this.#chain.get(key);
     if (known === undefined) {
-      this.#chain.set(key, { entry, prevTerm });
+      this.#chain.set(key, { entry, prevTerm, disks: new Set([machine.diskId]) });
       return;
     }
+    known.disks.add(machine.diskId);
     const samePrevious =
       prevTerm === undefined || known.prevTerm === undefined || known.prevTerm === prevTerm;
     if (!samePrevious || !isSame(known.entry, entry)) {
       const texts = [known, { entry, prevTerm }].map(
-        (one) => `${one.entry.kind} after ${one.prevTerm} ${Buffer.from(one.entry.payload)}`,
+        (one) =>
+          `${one.entry.kind} after ${one.prevTerm} ${Buffer.from(one.entry.payload).subarray(0, 300)}`,
       );
       this.#violations.add(
         `entry ${entry.index} of term ${entry.term} differs on ${machine.id}: ${texts.join(" / ")}`,
       );
+    }
+  }
+
+  /** RA-28: an entry that no disk has kept never was, and its leader may give its place away. */
+  #onRefused(diskId: string, term: number, from: number): void {
+    for (const [key, { entry, disks }] of this.#chain) {
+      if (entry.term !== term || entry.index < from || !disks.delete(diskId)) continue;
+      if (disks.size === 0) this.#chain.delete(key);
     }
   }
 
