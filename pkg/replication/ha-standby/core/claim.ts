@@ -108,11 +108,21 @@ export function advanceClaim(turn: Turn): void {
     if (decision.kind === "go") fence(turn, claim, decision.grounds);
   } else if (claim.stage === "fencing" && claim.grounds !== null) {
     const decision = isClear(turn, claim, claim.grounds);
-    if (decision.kind === "fail") endClaim(turn, decision.reason);
+    if (decision.kind === "fail") {
+      endClaim(turn, decision.reason);
+      if (decision.yields) giveWay(turn);
+    }
     if (decision.kind === "go") acquire(turn, claim);
   } else if (s.now - claim.since >= options.ticks.requestTicks) {
     endClaim(turn, "the arbiter did not answer");
   }
+}
+
+/** HA-21: a fence starts the patience of whoever has more anew; the next one waits until it acted. */
+function giveWay(turn: Turn): void {
+  const { s, options } = turn;
+  const nodes = options.peers.length + 1;
+  s.claimAfter = s.now + options.ticks.failoverTicks * (1 + s.failedClaims) + 2 * nodes;
 }
 
 function fence(turn: Turn, claim: Claim, grounds: Grounds): void {
@@ -159,6 +169,7 @@ function acquire(turn: Turn, claim: Claim): void {
     s.basis = basisOf(turn, record);
   }
   const force = isForced(claim);
-  const id = askArbiter(turn, { op: "acquire", epoch, inSync: [options.id], force });
+  const ifEpoch = record?.epoch ?? (0 as Term);
+  const id = askArbiter(turn, { op: "acquire", epoch, ifEpoch, inSync: [options.id], force });
   setClaim(turn, { stage: "acquiring", since: s.now, id });
 }

@@ -75,7 +75,7 @@ function isGone(turn: Turn, id: NodeId): boolean {
 function best(turn: Turn, claim: Claim, grounds: Grounds): Decision {
   const others = [...claim.fenced.values()].map(({ last }) => last);
   if (turn.rules.isBest(lastPosition(turn.s.log), others)) return go(grounds);
-  return fail("another node has more");
+  return fail("another node has more", true);
 }
 
 /** Whose answer is missing, if it is needed. */

@@ -8,11 +8,12 @@ import type { Turn } from "./turn.js";
 export type Decision =
   | { readonly kind: "go"; readonly grounds: Grounds }
   | { readonly kind: "wait" }
-  | { readonly kind: "fail"; readonly reason: string };
+  /** `yields`: to another that has more, and needs quiet to seek promotion itself. */
+  | { readonly kind: "fail"; readonly reason: string; readonly yields: boolean };
 
 const WAIT: Decision = { kind: "wait" };
 const go = (grounds: Grounds): Decision => ({ kind: "go", grounds });
-const fail = (reason: string): Decision => ({ kind: "fail", reason });
+const fail = (reason: string, yields = false): Decision => ({ kind: "fail", reason, yields });
 
 /** HA-19: why this node may seek to be primary now, from what it asked. */
 export function decide(turn: Turn, claim: Claim): Decision {

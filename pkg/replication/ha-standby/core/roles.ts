@@ -95,6 +95,7 @@ export function followPrimary(turn: Turn, primary: NodeId, epoch: Term): void {
   s.basis = null;
   s.fenced = false;
   s.failedClaims = 0;
+  s.claimAfter = s.now;
   s.aligned = false;
   s.early = [];
   // A copy that is being put in place is finished first; what was being saved is saved again.
