@@ -95,6 +95,23 @@ async function inSyncOnly(world: ArbiterUnderTest): Promise<void> {
   expect(forced.ok).toBe(true);
 }
 
+async function lateRequest(world: ArbiterUnderTest): Promise<void> {
+  const b = world.client(B);
+  const ask = { candidate: B, epoch: term(0), inSync: [B], ttlMs: LONG_MS };
+  expect((await b.acquire({ ...ask, ifEpoch: term(1) })).ok).toBe(false);
+  await take(world, A);
+  await world.client(A).release({ holder: A, epoch: term(1) });
+  const seen = (await b.read()).epoch;
+  const { record } = await take(world, A);
+  await world.client(A).release({ holder: A, epoch: record.epoch });
+  for (const force of [false, true]) {
+    const late = await b.acquire({ ...ask, force, ifEpoch: seen });
+    expect(late).toEqual({ ok: false, record: { ...record, held: false } });
+  }
+  const granted = await b.acquire({ ...ask, ifEpoch: record.epoch });
+  expect(granted).toEqual({ ok: true, record: { epoch: 3, holder: B, inSync: [B], held: true } });
+}
+
 async function staleHolder(world: ArbiterUnderTest): Promise<void> {
   const a = world.client(A);
   await take(world, A);
@@ -298,6 +315,10 @@ const CASES: readonly (readonly [string, Test])[] = [
   [
     "AR-4 AR-5 a candidate outside the in-sync set is refused, unless an operator says so",
     inSyncOnly,
+  ],
+  [
+    "AR-18 a request that comes after another primary came and went is refused, forced or not (FC-087)",
+    lateRequest,
   ],
   ["AR-6 a stale holder renews, records and releases nothing", staleHolder],
   ["AR-7 AR-8 a lease runs its whole TTL and is free after it", wholeTtl],

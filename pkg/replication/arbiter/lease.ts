@@ -45,9 +45,10 @@ export function decide(state: LeaseState, request: LeaseRequest): StoredLease | 
 
 function acquired(
   { stored, held }: LeaseState,
-  { candidate, epoch, inSync, ttlMs, force }: AcquireRequest,
+  { candidate, epoch, inSync, ttlMs, force, ifEpoch }: AcquireRequest,
 ): StoredLease | undefined {
   if (held && stored?.holder !== candidate) return undefined;
+  if (ifEpoch !== undefined && ifEpoch !== (stored?.epoch ?? 0)) return undefined;
   const mayBePromoted = stored === undefined || stored.inSync.includes(candidate);
   if (!mayBePromoted && force !== true) return undefined;
   return {

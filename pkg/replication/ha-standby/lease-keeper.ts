@@ -65,9 +65,9 @@ export class LeaseKeeper {
       case "read":
         return { ok: true, record: await arbiter.read() };
       case "acquire": {
-        const { epoch, force } = request;
+        const { epoch, ifEpoch, force } = request;
         const inSync = request.inSync.map((id) => this.#name(id));
-        return arbiter.acquire({ candidate: self, epoch, inSync, ttlMs, force });
+        return arbiter.acquire({ candidate: self, epoch, ifEpoch, inSync, ttlMs, force });
       }
       case "renew":
         return arbiter.renew({ holder: self, epoch: request.epoch, ttlMs });

@@ -27,6 +27,11 @@ export interface AcquireRequest {
   readonly ttlMs: number;
   /** An operator's word: waives the set, never a lease of another node that runs. */
   readonly force?: boolean | undefined;
+  /**
+   * Granted only while the record still has this epoch. Without it a request that is late replaces
+   * what a primary recorded that came after the candidate looked.
+   */
+  readonly ifEpoch?: Term | undefined;
 }
 
 export interface RenewRequest {
@@ -58,8 +63,8 @@ export interface Arbiter {
   /**
    * Takes the lease under a new epoch, greater than the record's and not below the wanted one. Not
    * granted while another node's lease runs, nor, without `force`, to a candidate outside the
-   * record's in-sync set (any candidate passes before the first grant). A holder that asks again
-   * gets a newer epoch.
+   * record's in-sync set (any candidate passes before the first grant), nor when the record's epoch
+   * is not `ifEpoch`. A holder that asks again gets a newer epoch.
    */
   acquire(request: AcquireRequest): Promise<LeaseAnswer>;
   /**

@@ -33,6 +33,7 @@ export function toRequest(message: PeerMessage): WitnessRequest {
         inSync: nodeIds(fields, "inSync"),
         ttlMs: fields.count("ttlMs"),
         force: fields.value("force") === undefined ? false : fields.flag("force"),
+        ...(fields.value("ifEpoch") === undefined ? {} : { ifEpoch: fields.term("ifEpoch") }),
       };
     case "renew":
       return { kind, ...claim(fields), ttlMs: fields.count("ttlMs") };

@@ -130,6 +130,8 @@ export type ArbiterRequest =
   | {
       readonly op: "acquire";
       readonly epoch: Term;
+      /** The record as the claim saw it; with any other the request comes too late. */
+      readonly ifEpoch: Term;
       readonly inSync: readonly NodeId[];
       readonly force: boolean;
     }
