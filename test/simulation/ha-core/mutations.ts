@@ -53,24 +53,29 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "sync waits for one standby only",
     seed: 40,
     rules: {
-      syncReach: ({ durable, perhaps }) =>
-        Math.min(
-          durable,
-          Math.max(...perhaps.map((one) => one.durable), perhaps.length ? 0 : durable),
-        ),
+      syncReach: ({ durable, sets }) => {
+        const there = sets.flat().map((one) => one.durable);
+        return Math.min(durable, Math.max(...there, there.length > 0 ? 0 : durable));
+      },
     },
   },
   {
     name: "sync counts what was received (FC-105)",
     seed: 365,
     rules: {
-      syncReach: ({ durable, perhaps }) => Math.min(durable, ...perhaps.map((one) => one.received)),
+      syncReach: ({ durable, sets }) =>
+        Math.min(durable, ...sets.flat().map((one) => one.received)),
     },
   },
   {
     name: "writes go on before the arbiter knows who is out of sync (FC-102)",
     seed: 1,
-    rules: { setWhilePending: (_, pending) => pending },
+    rules: { setsInForce: (known, asked) => [asked.at(-1) ?? known] },
+  },
+  {
+    name: "what the arbiter was asked and may still do is not reckoned with (FC-102)",
+    seed: 1,
+    rules: { setsInForce: (known) => [known] },
   },
   {
     name: "a standby reports what it received as durable (FC-105)",

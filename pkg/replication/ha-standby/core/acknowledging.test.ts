@@ -33,7 +33,7 @@ describe("semi_sync", () => {
     lab.tick(3 * TICKS.lostTicks, ["a"]);
     expect(lab.answers("a")).toEqual([]);
     lab.arbiter.fate = () => "answered";
-    lab.tick(1, ["a"]);
+    lab.tick(TICKS.heartbeatTicks, ["a"]);
     expect(lab.arbiter.inSync).toEqual(["a"]);
     expect(lab.answers("a")).toEqual(["answer 1"]);
     expect(lab.notes("a")).toContain("degraded");
@@ -71,7 +71,7 @@ describe("sync", () => {
     lab.tick(19);
     lab.propose("a", 1);
     expect(lab.arbiter.inSync).toEqual(["a", "b"]);
-    lab.tick(TICKS.failoverTicks + 20);
+    lab.tick(2);
     lab.propose("a", 2);
     expect(lab.arbiter.inSync).toEqual(["a"]);
     expect(lab.answers("a")).toEqual(["refuse 1 NO_STANDBY", "answer 2"]);

@@ -26,20 +26,32 @@ function hasAgreement(turn: Turn): boolean {
   return turn.rules.agrees(promises);
 }
 
-/** Standbys that the arbiter holds as in sync if any of the requests so far took effect. */
-export function perhapsInSync(turn: Turn): readonly NodeId[] {
+/** HA-11: every set that the arbiter may hold now or later in this epoch. */
+export function setsInForce(turn: Turn): readonly (readonly NodeId[])[] {
   const { lead } = turn.s;
   if (lead === null) return [];
-  const named = [...lead.strays, ...(lead.pending?.inSync ?? [])];
-  return turn.rules.setWhilePending(lead.inSync, named);
+  const { inSync, pending, unsettled } = lead;
+  return turn.rules.setsInForce(
+    inSync,
+    pending === null ? unsettled : [...unsettled, pending.inSync],
+  );
 }
 
-/** Standbys that it holds as in sync whichever of the requests took effect. */
+/** Standbys that the arbiter holds as in sync if any of the requests so far took effect. */
+export function perhapsInSync(turn: Turn): readonly NodeId[] {
+  return [...new Set(setsInForce(turn).flat())];
+}
+
+/** Standbys that it holds as in sync now, whichever of the requests took effect. */
 export function surelyInSync(turn: Turn): readonly NodeId[] {
   const { lead } = turn.s;
   if (lead === null) return [];
-  const { inSync, pending } = lead;
-  return inSync.filter((id) => pending === null || pending.inSync.includes(id));
+  const { inSync, pending, unsettled, unsureSince } = lead;
+  const asked = unsureSince === null ? [] : unsettled;
+  return inSync.filter(
+    (id) =>
+      (pending === null || pending.inSync.includes(id)) && asked.every((set) => set.includes(id)),
+  );
 }
 
 export function peersOf(turn: Turn, ids: readonly NodeId[]): Peer[] {

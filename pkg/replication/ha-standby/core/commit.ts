@@ -1,5 +1,5 @@
 import type { LogIndex, Position } from "../../../base/index.js";
-import { hasAuthority, peersOf, perhapsInSync, surelyInSync } from "./authority.js";
+import { hasAuthority, peersOf, setsInForce } from "./authority.js";
 import type { HaEffect, HaInput } from "./effects.js";
 import type { Durability, HaObstacles, Owed, Peer, Waiting } from "./state.js";
 import { note, refuse, type Turn } from "./turn.js";
@@ -14,11 +14,8 @@ export function advanceCommit(turn: Turn): void {
   if (s.lead === null || s.durable <= s.hard.commit || !hasAuthority(turn)) return;
   let reached: number = s.durable;
   if (options.syncMode !== "async") {
-    const reach = {
-      durable: s.durable,
-      perhaps: peersOf(turn, perhapsInSync(turn)).map(standing),
-      surely: peersOf(turn, surelyInSync(turn)).map(standing),
-    };
+    const sets = setsInForce(turn).map((set) => peersOf(turn, set).map(standing));
+    const reach = { durable: s.durable, sets };
     reached = options.syncMode === "sync" ? rules.syncReach(reach) : rules.semiSyncReach(reach);
   }
   setCommit(turn, reached as LogIndex);

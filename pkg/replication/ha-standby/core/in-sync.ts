@@ -1,31 +1,33 @@
 import type { NodeId } from "../../../base/index.js";
-import { perhapsInSync } from "./authority.js";
 import { advanceCommit } from "./commit.js";
 import { sendHeartbeat } from "./heartbeats.js";
 import { stepDown } from "./roles.js";
-import type { Leadership, Peer } from "./state.js";
+import type { Peer } from "./state.js";
 import { askArbiter, leadershipOf, note, setLead, type Turn } from "./turn.js";
+
+/** More different sets of unknown outcome than this are not kept apart: a new epoch ends them. */
+const UNSETTLED_SETS_MAX = 16;
 
 /** HA-10, HA-11: who may be promoted is changed one request at a time, and recorded first. */
 export function tendInSync(turn: Turn): void {
   const { s } = turn;
   if (s.lead === null || s.lead.pending !== null) return;
+  const { inSync, unsettled, unsureSince } = s.lead;
   const hasBegun = s.hard.commit >= s.lead.readyIndex;
   // Without an arbiter the epoch may wait for a standby that is gone: nobody else drops it.
   if (!hasBegun && turn.options.arbiter === "lease") return;
-  const { inSync } = s.lead;
+  if (unsettled.flat().some((id) => mayDrop(turn, id)) || unsettled.length > UNSETTLED_SETS_MAX) {
+    beginAnew(turn);
+    return;
+  }
   const gone = inSync.filter((id) => mayDrop(turn, id));
-  const stuck = s.lead.strays.filter((id) => !inSync.includes(id) && mayDrop(turn, id));
   const back = [...s.lead.peers.keys()].filter(
     (id) => hasBegun && !inSync.includes(id) && mayAdd(turn, id),
   );
-  if (gone.some((id) => s.lead?.strays.includes(id)) || stuck.length > 0) {
-    stepDown(turn, "a former word to the arbiter may still arrive: a new epoch ends that");
-    s.claimAfter = s.now;
-    s.quietSince = Number.NEGATIVE_INFINITY;
-    return;
-  }
-  if (gone.length === 0 && back.length === 0) return;
+  const isUnsure = unsureSince !== null;
+  if (isUnsure && s.now - unsureSince < turn.options.ticks.heartbeatTicks) return;
+  // Whatever the arbiter holds after a request of unknown outcome: it is told what is true.
+  if (gone.length === 0 && back.length === 0 && !isUnsure) return;
   const next = [...inSync.filter((id) => !gone.includes(id)), ...back];
   if (turn.options.arbiter === "peer") adopt(turn, next);
   else {
@@ -35,10 +37,29 @@ export function tendInSync(turn: Turn): void {
   }
 }
 
-function contactOf(turn: Turn, id: NodeId): { peer: Peer; silent: number } | undefined {
-  const peer = turn.s.lead?.peers.get(id);
-  return peer === undefined ? undefined : { peer, silent: turn.s.now - peer.heardAt };
+/** HA-11: a request that was given up and names who is dropped now takes no effect in a new epoch. */
+function beginAnew(turn: Turn): void {
+  const { s } = turn;
+  stepDown(turn, "a former word to the arbiter may still arrive: a new epoch ends that");
+  s.claimAfter = s.now;
+  s.quietSince = Number.NEGATIVE_INFINITY;
 }
+
+interface Contact {
+  readonly peer: Peer;
+  readonly silent: number;
+  /** For how long it has been of no use: silent, or there without following the log. */
+  readonly missing: number;
+}
+
+function contactOf(turn: Turn, id: NodeId): Contact | undefined {
+  const { now, lead } = turn.s;
+  const peer = lead?.peers.get(id);
+  return peer && { peer, silent: now - peer.heardAt, missing: now - usefulAt(peer) };
+}
+
+const usefulAt = ({ aligned, heardAt, evenAt }: Peer) =>
+  aligned ? heardAt : Math.min(heardAt, evenAt);
 
 /** HA-10: it is there and holds all that was acknowledged. */
 function mayAdd(turn: Turn, id: NodeId): boolean {
@@ -60,14 +81,14 @@ function mayDrop(turn: Turn, id: NodeId): boolean {
   const contact = contactOf(turn, id);
   if (contact === undefined) return true;
   const { ticks, syncMode, arbiter, policy, limits } = options;
-  const { peer, silent } = contact;
-  const lost = silent >= ticks.lostTicks || (!peer.aligned && silent >= ticks.contactTicks);
+  const { peer, silent, missing } = contact;
+  const lost = missing >= ticks.lostTicks || (!peer.aligned && silent >= ticks.contactTicks);
   if (syncMode === "async") {
     const lags = s.log.last - peer.progress.match > 2 * limits.inSyncLagMax;
     return (lost || lags) && (arbiter === "lease" || policy === "availability");
   }
   if (!lost) return false;
-  const fallback = ticks.fallbackTicks !== null && silent >= ticks.fallbackTicks;
+  const fallback = ticks.fallbackTicks !== null && missing >= ticks.fallbackTicks;
   if (arbiter === "peer") {
     return policy === "availability" && (syncMode === "semi_sync" || fallback);
   }
@@ -84,12 +105,14 @@ function othersRemain(turn: Turn, id: NodeId): boolean {
 
 /** The set is known to be this one now. */
 export function adopt(turn: Turn, next: readonly NodeId[]): void {
-  const { s } = turn;
-  const { inSync } = leadershipOf(turn);
+  const { inSync, peers } = leadershipOf(turn);
   const added = next.filter((id) => !inSync.includes(id));
   const dropped = inSync.filter((id) => !next.includes(id));
-  const alone: Partial<Leadership> = next.length === 0 ? { aloneSince: s.now } : {};
-  setLead(turn, { inSync: next, ...(dropped.length > 0 ? alone : {}) });
+  setLead(turn, { inSync: next });
+  if (dropped.length > 0 && next.length === 0) {
+    const usefulUntil = dropped.flatMap((id) => peers.get(id) ?? []).map(usefulAt);
+    setLead(turn, { aloneSince: Math.max(...usefulUntil) });
+  }
   for (const id of added) {
     note(turn, "standby_in_sync", id);
     sendHeartbeat(turn, id);
@@ -99,9 +122,4 @@ export function adopt(turn: Turn, next: readonly NodeId[]): void {
     note(turn, "degraded", "no standby is in sync: what is acknowledged now is only here");
   }
   advanceCommit(turn);
-}
-
-/** Those that some promise or acknowledgement must come from. */
-export function isAlone(turn: Turn): boolean {
-  return perhapsInSync(turn).length === 0;
 }

@@ -1,4 +1,4 @@
-import type { Term } from "../../../base/index.js";
+import type { NodeId, Term } from "../../../base/index.js";
 import type { LeaseRecord } from "../../ports/index.js";
 import { hasAuthority } from "./authority.js";
 import { advanceCommit, payOwed } from "./commit.js";
@@ -22,10 +22,18 @@ export function tendLease(turn: Turn): void {
 
 /** HA-11: what was asked may have happened, or may still happen. */
 function forgetPending(turn: Turn): void {
-  const { pending, strays, inSync } = leadershipOf(turn);
-  const named = pending?.inSync.filter((id) => !inSync.includes(id) && !strays.includes(id)) ?? [];
-  setLead(turn, { pending: null, strays: [...strays, ...named] });
+  const { pending, unsettled } = leadershipOf(turn);
+  if (pending === null) return;
+  const isKnown = unsettled.some((set) => isSameSet(set, pending.inSync));
+  setLead(turn, {
+    pending: null,
+    unsettled: isKnown ? unsettled : [...unsettled, pending.inSync],
+    unsureSince: turn.s.now,
+  });
 }
+
+const isSameSet = (a: readonly NodeId[], b: readonly NodeId[]) =>
+  a.length === b.length && a.every((id) => b.includes(id));
 
 /** @returns whether the answer belonged to this leadership */
 export function onLeaseAnswer(turn: Turn, { id, answer }: ArbiterOutcome): boolean {
@@ -41,7 +49,7 @@ export function onLeaseAnswer(turn: Turn, { id, answer }: ArbiterOutcome): boole
     if (answer === null) forgetPending(turn);
     else if (!answer.ok) yieldTo(turn, answer.record);
     else {
-      setLead(turn, { pending: null });
+      setLead(turn, { pending: null, unsureSince: null });
       adopt(turn, pending.inSync);
     }
   } else return false;

@@ -1,13 +1,15 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
 import type { HardState } from "../../ports/index.js";
 
-/** Where the standbys of the set stand, as far as it is sure. */
+interface Standing {
+  readonly received: LogIndex;
+  readonly durable: LogIndex;
+}
+
+/** Where the log is durable here, and where the standbys stand in every set that may be in force. */
 export interface Reach {
   readonly durable: LogIndex;
-  /** Standbys that the arbiter may hold as in sync, by any request that may have taken effect. */
-  readonly perhaps: readonly { readonly received: LogIndex; readonly durable: LogIndex }[];
-  /** Standbys that it holds as in sync whichever request took effect. */
-  readonly surely: readonly { readonly received: LogIndex; readonly durable: LogIndex }[];
+  readonly sets: readonly (readonly Standing[])[];
 }
 
 /**
@@ -40,7 +42,10 @@ export interface Rules {
   /** HA-10: a standby joins the set once it holds all that was acknowledged. */
   mayJoin(held: LogIndex, commit: LogIndex): boolean;
   /** HA-11: writes go on without a standby only after the arbiter holds the set without it. */
-  setWhilePending(known: readonly NodeId[], pending: readonly NodeId[]): readonly NodeId[];
+  setsInForce(
+    known: readonly NodeId[],
+    asked: readonly (readonly NodeId[])[],
+  ): readonly (readonly NodeId[])[];
   /** HA-12: what a standby reports as received and as durable. */
   acknowledged(received: LogIndex, durable: LogIndex): LogIndex;
   /** HA-13: a batch fits behind an entry of the same epoch. */
@@ -91,14 +96,14 @@ export const RULES: Rules = {
     askedAt >= floor && now - askedAt < ttlTicks - driftTicks,
   agrees: (promises) => promises.length > 0 && promises.every((promise) => promise),
   mayAnswer: (authority) => authority,
-  semiSyncReach: ({ durable, perhaps, surely }) => {
-    if (perhaps.length === 0) return durable;
-    return Math.min(durable, Math.max(0, ...surely.map((one) => one.received)));
+  semiSyncReach: ({ durable, sets }) => {
+    const furthest = sets.map((set) => Math.max(...set.map((one) => one.received)));
+    return least([durable, ...furthest.filter((_, at) => sets[at]?.length)]);
   },
-  syncReach: ({ durable, perhaps }) => least([durable, ...perhaps.map((one) => one.durable)]),
+  syncReach: ({ durable, sets }) => least([durable, ...sets.flat().map((one) => one.durable)]),
   counts: (answerEpoch, epoch) => answerEpoch === epoch,
   mayJoin: (held, commit) => held >= commit,
-  setWhilePending: (known, pending) => [...new Set([...known, ...pending])],
+  setsInForce: (known, asked) => [known, ...asked],
   acknowledged: (_, durable) => durable,
   fits: (ownTerm, prevTerm) => ownTerm === prevTerm,
   mustSalvage: (entries) => entries > 0,

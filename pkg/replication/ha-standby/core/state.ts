@@ -85,8 +85,10 @@ export interface Leadership {
   /** Standbys that may be promoted, as the arbiter is known to hold it; without one, as agreed. */
   readonly inSync: readonly NodeId[];
   readonly pending: PendingRecord | null;
-  /** Named in requests whose outcome was never learned: such a request may still take effect. */
-  readonly strays: readonly NodeId[];
+  /** Sets asked for in this epoch whose outcome was never learned: each may still take effect. */
+  readonly unsettled: readonly (readonly NodeId[])[];
+  /** Tick at which the newest request was given up; null: its outcome is known. */
+  readonly unsureSince: number | null;
   readonly switchover: Switchover | null;
   /** Who waits for this promotion. */
   readonly ticket: number | null;

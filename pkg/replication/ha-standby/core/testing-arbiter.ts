@@ -88,6 +88,7 @@ export class LabArbiter {
   }
 
   #acquire(from: NodeId, request: Extract<ArbiterRequest, { op: "acquire" }>): boolean {
+    if (request.ifEpoch !== this.epoch) return false;
     if (this.record().held && this.holder !== from) return false;
     if (this.epoch > 0 && !request.force && !this.inSync.includes(from)) return false;
     this.epoch = Math.max(this.epoch + 1, request.epoch);
