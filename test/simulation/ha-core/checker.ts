@@ -13,7 +13,8 @@ export class Violation extends Error {
 
 interface Acked {
   readonly entry: Entry;
-  /** A standby that had only received it lost power, or an operator accepted the loss. */
+  readonly by: NodeId;
+  /** Every standby that had only received it lost power, or an operator accepted the loss. */
   excused: boolean;
 }
 
@@ -38,8 +39,6 @@ export class Checker {
   readonly #hard = new Map<string, { term: number; votedFor: NodeId | null }>();
   #newest = { epoch: 0, id: "" };
   #wasPrimary = false;
-  /** An operator made a primary of a node alone: what others had since may be left behind. */
-  #vouched = false;
   answers = 0;
   reads = 0;
   promotions = 0;
@@ -102,11 +101,15 @@ export class Checker {
     this.#hard.set(node.disk, { term, votedFor });
   }
 
-  /** What a crash took from a disk that had only received it. */
+  /** What a crash took from a disk that had only received it, and no other standby has. */
   onCrash(node: SimNode): void {
+    if (this.swarm.syncMode === "sync") return;
     for (const one of this.acked.slice(-200)) {
       const { index, term } = one.entry;
-      if (node.live.covers(index, term) && !node.durable.covers(index, term)) one.excused = true;
+      if (!node.live.covers(index, term) || node.durable.covers(index, term)) continue;
+      const others = [...this.nodes.values()].filter((other) => other !== node);
+      const has = (other: SimNode) => (other.up ? other.live : other.durable).covers(index, term);
+      if (!others.some((other) => other.id !== one.by && has(other))) one.excused = true;
     }
   }
 
@@ -119,9 +122,8 @@ export class Checker {
     this.#primaries.set(epoch, key);
     this.promotions += 1;
     const grounds = before.claim?.grounds ?? null;
-    const forced = before.claim?.force === true || this.arbiter.ordered;
+    const forced = isLossAccepted(before.claim) || this.arbiter.ordered;
     this.arbiter.ordered = false;
-    if (before.claim?.othersStopped === true) this.#vouched = true;
     if (grounds === "follow" && !node.contact) {
       throw new Violation(`${node.id} is promoted and never heard a primary since it started`);
     }
@@ -130,15 +132,16 @@ export class Checker {
       if (id !== node.id) throw new Violation(`${node.id} takes back what ${id} leads`);
     }
     if (epoch > this.#newest.epoch) this.#newest = { epoch, id: node.id };
-    this.#checkLoss(node, forced, grounds === "founding");
+    this.#checkLoss(node, forced, grounds === "own");
   }
 
   /** What a new primary lacks of what was acknowledged. */
-  #checkLoss(node: SimNode, forced: boolean, founding: boolean): void {
+  #checkLoss(node: SimNode, forced: boolean, isOwn: boolean): void {
     for (const one of this.acked) {
       const { index, term } = one.entry;
       if (one.excused || this.#has(node, one.entry)) continue;
-      if (this.#mayLose(one, forced, founding)) {
+      const isDisk = isOwn && one.by === node.id && !this.burnt.has(one.entry.payload);
+      if (!isDisk && this.#mayLose(one, forced)) {
         one.excused = true;
         this.lostByMode += 1;
         continue;
@@ -147,10 +150,12 @@ export class Checker {
     }
   }
 
-  #mayLose(one: Acked, forced: boolean, founding: boolean): boolean {
+  /** An operator's word, the mode, the disks that were thrown away, or the policy. */
+  #mayLose({ entry }: Acked, forced: boolean): boolean {
     const { syncMode, arbiter, policy, fallbackTicks } = this.swarm;
-    if (forced || founding || this.#vouched || syncMode === "async") return true;
-    if (![...this.nodes.values()].some((other) => this.#holds(other, one.entry))) return true;
+    if (forced || syncMode === "async") return true;
+    const isKept = [...this.nodes.values()].some((other) => this.#holds(other, entry));
+    if (!isKept && this.burnt.has(entry.payload)) return true;
     if (arbiter === "lease" || policy === "consistency") return false;
     return syncMode === "semi_sync" || fallbackTicks !== null;
   }
@@ -282,7 +287,7 @@ export class Checker {
       throw new Violation(`${node.id} acknowledges ${entry.index} before it is durable`);
     }
     this.#checkAlone(node);
-    this.acked.push({ entry, excused: false });
+    this.acked.push({ entry, by: node.id, excused: false });
     this.answers += 1;
   }
 
@@ -339,4 +344,9 @@ export class Checker {
       if (entry.index <= node.durable.base.index) this.burnt.add(entry.payload);
     }
   }
+}
+
+/** Only where nothing milder would do does an operator's force accept a loss. */
+export function isLossAccepted(claim: HaState["claim"]): boolean {
+  return claim?.force === true && (claim.grounds === "order" || claim.grounds === "founding");
 }

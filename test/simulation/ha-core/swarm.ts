@@ -26,6 +26,8 @@ export interface Swarm {
   readonly inSyncLagMax: number;
   readonly arbiterLoss: Ratio;
   readonly arbiterSpike: Ratio;
+  /** How often a change of the set takes effect much later, and its answer never comes. */
+  readonly recordStray: Ratio;
   /** Weights of what the world does next to clients' writes and reads. */
   readonly faults: Readonly<Record<Fault, number>>;
 }
@@ -144,6 +146,11 @@ export function swarmOf(seed: number): Swarm {
     arbiterSpike: random.pick<Ratio>([
       [0, 1],
       [5, 100],
+    ]),
+    recordStray: random.pick<Ratio>([
+      [0, 1],
+      [0, 1],
+      [1, 2],
     ]),
     faults,
   };

@@ -9,7 +9,7 @@ import type { HaMessage } from "../../../pkg/replication/ha-standby/messages.js"
 import { EventQueue } from "../../support/event-queue.js";
 import { type SeededRandom, seededRandom } from "../../support/index.js";
 import { SimArbiter } from "./arbiter.js";
-import { Checker, Violation } from "./checker.js";
+import { Checker, isLossAccepted, Violation } from "./checker.js";
 import { DRIVER_STALL, digestAfter, SimNode, TICK } from "./sim-node.js";
 import type { Swarm } from "./swarm.js";
 
@@ -348,7 +348,12 @@ export class World {
       this.external(node, { kind: "arbiter", id, answer: outcome });
     };
     const { life } = node;
-    const ordered = request.op === "acquire" && node.state.claim?.force === true;
+    const [often] = swarm.recordStray;
+    if (request.op === "record" && often > 0 && !this.calm && random.chance(...swarm.recordStray)) {
+      this.after(random.below(40 * TICK), () => void this.arbiter.handle(node.id, request));
+      return;
+    }
+    const ordered = request.op === "acquire" && isLossAccepted(node.state.claim);
     this.after(delay(), () => {
       const arrived = !lost();
       const outcome = arrived ? this.arbiter.handle(node.id, request) : null;

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type NodeId, type Position, toLogIndex, toTerm } from "../../../base/index.js";
 import type { HaInput } from "./effects.js";
 import { DEFAULT_HA_LIMITS, DEFAULT_HA_TICKS, type HaOptions, type SyncMode } from "./options.js";
+import type { Rules } from "./rules.js";
 import type { HaState } from "./state.js";
 import { createHaCore } from "./step.js";
 import { Lab, TICKS } from "./testing.js";
@@ -110,8 +111,9 @@ describe("a change of the set whose outcome is not learned", () => {
     expect(lab.state("a").hard.term).toBeGreaterThan(term);
   });
 
-  it("HA-11 in semi_sync the word of one whom it drops is not enough (FC-102)", () => {
-    const lab = new Lab(["a", "b", "c"]).found();
+  /** The arbiter may hold `c` alone by now; what `b` alone has is lost when `c` is promoted. */
+  function countsWhoIsBeingDropped(rules: Partial<Rules>): boolean {
+    const lab = new Lab(["a", "b", "c"], {}, rules).found();
     outcomeOfRecords(lab, "under way");
     lab.isolate("b");
     lab.until(() => lab.state("a").lead?.pending != null, "dropping b is under way");
@@ -120,13 +122,14 @@ describe("a change of the set whose outcome is not learned", () => {
     lab.cut.add("a>c");
     lab.propose("a", 1);
     lab.deliver();
-    expect(lab.view("a").standbys).toMatchObject([
-      { id: "b", received: lab.state("a").log.last },
-      { id: "c", received: lab.state("a").log.last - 1 },
-    ]);
-    expect(lab.answers("a")).toEqual([]);
-    lab.cut.clear();
-    lab.until(() => lab.answers("a").includes("answer 1"), "c has it, too");
+    const { last } = lab.state("a").log;
+    expect(lab.view("a").standbys).toMatchObject([{ received: last }, { received: last - 1 }]);
+    return lab.answers("a").includes("answer 1");
+  }
+
+  it("HA-11 in semi_sync the word of one whom it drops is not enough (FC-102)", () => {
+    expect(countsWhoIsBeingDropped({})).toBe(false);
+    expect(countsWhoIsBeingDropped({ setsInForce: (known) => [known] })).toBe(true);
   });
 
   it("HA-11 an arbiter that goes away while it is asked stops no pair in contact", () => {
