@@ -4,8 +4,9 @@ import type { Command } from "./command.js";
 export const MODES = ["standalone", "ha_standby", "raft", "multi_region"] as const;
 export type Mode = (typeof MODES)[number];
 
+export const DURABILITIES = ["local", "received", "persisted", "quorum"] as const;
 /** Where an acknowledged write is. */
-export type Durability = "local" | "received" | "persisted" | "quorum";
+export type Durability = (typeof DURABILITIES)[number];
 
 export interface Receipt {
   readonly index: LogIndex;
@@ -22,6 +23,15 @@ export interface ApplyOptions {
   readonly timeoutMs?: number | undefined;
   /** Ends the waiting, never the write: the call rejects with `COMMIT_UNKNOWN`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriteOptions extends ApplyOptions {
+  /**
+   * Acknowledge not before the write is at least there; less than the mode asks changes nothing.
+   * `standalone` gives `local`, `ha_standby` up to `persisted`, the others up to `quorum`; more is
+   * refused with `INVALID`. Where no standby is there to give it: `NO_STANDBY`.
+   */
+  readonly durability?: Durability | undefined;
 }
 
 export const READ_LEVELS = ["ONE", "LEADER", "QUORUM", "LOCAL_ONE", "LOCAL_QUORUM", "ALL"] as const;
@@ -130,14 +140,14 @@ export interface Replicator extends AsyncDisposable {
    * @throws ReplicationError with `outcome` `not_applied` (nothing happened; the code says why)
    * or `unknown` (`COMMIT_UNKNOWN`: it may still take effect; retry only with the same request id)
    */
-  apply(command: Command, options?: ApplyOptions): Promise<Receipt>;
+  apply(command: Command, options?: WriteOptions): Promise<Receipt>;
   /**
    * Replicates several commands in order, each its own entry with its own fate: the array holds a
    * receipt or the error for each. For all-or-nothing use one `batchWrite` command.
    */
   applyBatch(
     commands: readonly Command[],
-    options?: ApplyOptions,
+    options?: WriteOptions,
   ): Promise<readonly PromiseSettledResult<Receipt>[]>;
   /**
    * Resolves when this node may answer a read at that level.

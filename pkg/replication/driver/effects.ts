@@ -9,6 +9,8 @@ export interface Proposal {
   /** Missing: a command. A marker is answered with null once it was applied. */
   readonly kind?: "marker";
   readonly payload: Uint8Array;
+  /** It may wait for more than the mode asks; missing: for that. */
+  readonly durability?: Durability | undefined;
 }
 
 /**

@@ -48,6 +48,8 @@ export interface HaTiming {
   /** Between two looks at whether the process of a silent peer is gone. */
   readonly probeMs: number;
   readonly leaseTtlMs: number;
+  /** Longest that a write looks for a primary before it is refused. */
+  readonly patienceMs: number;
   /** Longest wait for a write or a read of another node. */
   readonly retryMs: number;
   /** Longest wait for a successor at shutdown. */

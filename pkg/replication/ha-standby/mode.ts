@@ -6,20 +6,13 @@ import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
 import { TickClock } from "../driver/tick-clock.js";
 import { ReplicationError } from "../errors.js";
 import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
-import {
-  answersMessage,
-  answersOf,
-  type ForwardedAnswer,
-  FrontEnds,
-  forwardedPayloads,
-  forwardMessage,
-  RemoteWrites,
-} from "../raft/index.js";
+import { FrontEnds } from "../raft/index.js";
 import type { ReadLevel } from "../replicator.js";
 import { VERIFY_LIMITS, type Verification, type VerificationHost } from "../verification/index.js";
 import type { HaCopies } from "./copies.js";
 import type { HaInput } from "./core/effects.js";
 import type { HaState } from "./core/state.js";
+import { HaWrites } from "./ha-writes.js";
 import { haHealth, primaryOf } from "./health.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { HaMeters } from "./meters.js";
@@ -29,6 +22,7 @@ import { NOTES } from "./notes.js";
 import { HaOrders } from "./orders.js";
 import { HaPeers } from "./peers.js";
 import { HaReads } from "./reads.js";
+import { recoveredInput } from "./recovered.js";
 import { SalvageOrders } from "./salvage-orders.js";
 import { sendEntries } from "./send-entries.js";
 import { setAside } from "./set-aside.js";
@@ -50,7 +44,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   readonly #lease: LeaseKeeper;
   readonly #orders: HaOrders;
   readonly #reads: HaReads;
-  readonly #remote: RemoteWrites;
+  readonly #writes: HaWrites;
   readonly #salvage: SalvageOrders;
   readonly #frontEnds: FrontEnds;
   readonly #verification: Verification;
@@ -72,17 +66,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#slowMs = clock.monotonicMs();
     this.#probeMs = this.#slowMs;
     this.#meters = new HaMeters({ ...parts, nameOf: (id) => this.#peers.nameOf(id) });
-    this.#peers = new HaPeers({
-      ...parts,
-      callTimeoutMs: timing.callTimeoutMs,
-      role: () => this.#bound().view().role,
-      term: () => this.#bound().state().hard.term,
-      isPrimary: () => this.#bound().state().lead !== null,
-      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
-      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
-      onGone: (peer) => this.#input({ kind: "gone", peer }),
-      onRequest: (from, message) => this.#onRequest(from, message),
-    });
+    this.#peers = this.#openPeers();
     this.#lease = new LeaseKeeper({
       arbiter: parts.arbiter,
       self: own.id,
@@ -92,11 +76,22 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
       logger: parts.logger,
       input: (input) => this.#input(input),
     });
-    this.#remote = new RemoteWrites((proposals) => this.#input({ kind: "propose", proposals }));
+    this.#writes = new HaWrites({
+      ...timing,
+      self: own.id,
+      clock,
+      view: () => parts.core.view(this.#bound().state()),
+      isOurs: (id) => this.#peers.isOurs(id),
+      isConnected: (id) => this.#peers.isConnected(id),
+      located: (error) => this.#names.toLeader(error),
+      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      answer: (answers) => this.#bound().answer(answers),
+      call: (to, message, timeoutMs) => this.#call(to, message, timeoutMs),
+    });
     this.#salvage = new SalvageOrders({
       files: parts.salvage,
       primary: () => this.#primary(),
-      offer: (payloads) => this.#offer(payloads),
+      offer: (writes) => this.#writes.offer(writes),
     });
     this.#frontEnds = new FrontEnds({
       self: own.id,
@@ -129,6 +124,20 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     });
   }
 
+  #openPeers(): HaPeers {
+    return new HaPeers({
+      ...this.#parts,
+      callTimeoutMs: this.#parts.timing.callTimeoutMs,
+      role: () => this.#bound().view().role,
+      term: () => this.#bound().state().hard.term,
+      isPrimary: () => this.#bound().state().lead !== null,
+      onMessage: (from, body) => this.#input({ kind: "message", from, body }),
+      onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      onGone: (peer) => this.#input({ kind: "gone", peer }),
+      onRequest: (from, message) => this.#onRequest(from, message),
+    });
+  }
+
   #verificationHost(): VerificationHost {
     const { own, peers } = this.#parts;
     return haVerificationHost({
@@ -148,12 +157,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   }
 
   recovered(applied: Position): HaInput {
-    const { log, own } = this.#parts;
-    const { base, last } = log;
-    // HB-2: what was written alone, before there was a pair, is this node's own.
-    const wasAlone = log.hardState.epoch === 0 && last.index > 0;
-    const hard = wasAlone ? { ...log.hardState, votedFor: own.id } : log.hardState;
-    return { kind: "recovered", hard, base, last, applied, terms: log.outline().terms };
+    return recoveredInput(this.#parts.log, this.#parts.own.id, applied);
   }
 
   async started(): Promise<void> {
@@ -185,9 +189,10 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
         return;
       case "send_entries":
         this.#bound().input(
-          sendEntries(effect, this.#parts.log, (to, batch) =>
-            this.#meters.sending(batch, () => this.#peers.send(to, batch)),
-          ),
+          sendEntries(effect, this.#parts.log, {
+            hasRoom: (to) => this.#peers.hasRoom(to),
+            send: (to, batch) => this.#meters.sending(batch, () => this.#peers.send(to, batch)),
+          }),
         );
         return;
       case "echo":
@@ -221,7 +226,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   }
 
   propose(proposals: readonly Proposal[]): void {
-    this.#input({ kind: "propose", proposals });
+    this.#writes.submit(proposals);
   }
 
   atMarker(marker: Entry): Promise<void> {
@@ -229,16 +234,15 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   }
 
   answered(answers: readonly Answer[]): readonly Answer[] {
-    return this.#remote
-      .answered(answers.map((answer) => this.#names.withLeader(answer)))
-      .filter((answer) => {
-        if (this.#verification.answered(answer)) return false;
-        if (!("refused" in answer)) return true;
-        return !(
-          this.#reads.refused(answer.ticket, answer.refused) ||
-          this.#orders.refused(answer.ticket, answer.refused)
-        );
-      });
+    const located = answers.map((answer) => this.#names.withLeader(answer));
+    return this.#writes.answered(located, (answer) => {
+      if (this.#verification.answered(answer)) return true;
+      if (!("refused" in answer)) return false;
+      return (
+        this.#reads.refused(answer.ticket, answer.refused) ||
+        this.#orders.refused(answer.ticket, answer.refused)
+      );
+    });
   }
 
   read(ticket: number, level: ReadLevel): void {
@@ -287,6 +291,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
 
   /** A primary that was told to stop hands over; its successor needs a moment. */
   async leaving(): Promise<void> {
+    this.#writes.close();
     const { clock, timing, timers } = this.#parts;
     const untilMs = clock.monotonicMs() + timing.handOverMs;
     const hasHeir = () => {
@@ -323,14 +328,6 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     return undefined;
   }
 
-  async #offer(payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]> {
-    const primary = this.#primary();
-    if (primary === null) throw new ReplicationError("NO_LEADER", "no primary is known");
-    if (primary === this.#parts.own.id) return this.#remote.take(payloads);
-    const { retryMs } = this.#parts.timing;
-    return answersOf(await this.#call(primary, forwardMessage(payloads), retryMs));
-  }
-
   #bound(): ModeHost<HaState, HaInput> {
     if (this.#host === undefined) throw new ReplicationError("NO_LEADER", "the node is starting");
     return this.#host;
@@ -356,6 +353,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     const { timers, timing, clock } = this.#parts;
     this.#ticking = timers.after(timing.tickMs, () => {
       this.#input();
+      this.#writes.retry();
       const nowMs = clock.monotonicMs();
       if (nowMs - this.#probeMs >= timing.probeMs) {
         this.#probeMs = nowMs;
@@ -381,7 +379,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
         if (this.#copies !== undefined) return this.#copies.serve(from, message);
         break;
       case MessageType.forward:
-        return answersMessage(await this.#remote.take(forwardedPayloads(message.payload)));
+        return this.#writes.take(message);
       case MessageType.verify:
         return this.#verification.handle(message);
       case MessageType.order:

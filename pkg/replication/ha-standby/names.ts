@@ -45,15 +45,17 @@ export class Names {
     );
   }
 
-  /** HB-21: who is refused here is told where to go. */
   withLeader(answer: Answer): Answer {
     if (!("refused" in answer) || answer.refused.code !== "NOT_LEADER") return answer;
+    return { ticket: answer.ticket, refused: this.toLeader(answer.refused) };
+  }
+
+  /** HB-21: who is refused here is told where to go. */
+  toLeader(error: ReplicationError): ReplicationError {
     const primary = this.#parts.primary();
     const address = primary === null ? undefined : this.#parts.of().addressOf(primary);
-    if (primary === null || address === undefined) return answer;
-    const { message, details } = answer.refused;
+    if (error.code !== "NOT_LEADER" || primary === null || address === undefined) return error;
     const leader = { id: this.#parts.of().nameOf(primary), address };
-    const refused = new ReplicationError("NOT_LEADER", message, { ...details, leader });
-    return { ticket: answer.ticket, refused };
+    return new ReplicationError("NOT_LEADER", error.message, { ...error.details, leader });
   }
 }

@@ -163,14 +163,16 @@ const DAMPING_MS = 60_000;
 function toTiming(settings: HaSettings): HaTiming {
   const { heartbeatMs, failoverTimeoutMs, leaseTtlMs, retryMs } = settings;
   const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / TICKS_A_HEARTBEAT)));
+  const handOverMs = Math.max(1_000, failoverTimeoutMs);
   return {
     tickMs,
     stallMs: Math.max(5 * tickMs, Math.floor(leaseTtlMs / DRIFT_SHARE)),
     callTimeoutMs: Math.max(1_000, failoverTimeoutMs),
     probeMs: Math.max(tickMs, Math.floor(heartbeatMs / 4)),
     leaseTtlMs,
+    patienceMs: Math.min(handOverMs, retryMs / 2),
     retryMs,
-    handOverMs: Math.max(1_000, failoverTimeoutMs),
+    handOverMs,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { NodeId, Term } from "../../base/index.js";
 import type { Clock } from "../../runtime/index.js";
 import { OpenQuestions, TAKEN } from "../driver/open-questions.js";
+import { Unanswered } from "../driver/unanswered.js";
 import { ReplicationError } from "../errors.js";
 import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
 import { MessageType, TransportError } from "../ports/index.js";
@@ -66,6 +67,7 @@ export class HaPeers {
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #open: OpenQuestions;
   readonly #legacy: Legacy;
+  readonly #unanswered = new Unanswered();
   /** Peers that have shown that they speak our codes, too. */
   readonly #ours = new Set<NodeId>();
   readonly #heardLast = new Map<NodeId, number>();
@@ -124,7 +126,7 @@ export class HaPeers {
 
   send(to: NodeId, body: HaMessage): void {
     const unknown = this.#connections.get(to);
-    if (body.kind === "position_query" && unknown !== undefined && !this.#isOurs(to)) {
+    if (body.kind === "position_query" && unknown !== undefined && !this.isOurs(to)) {
       void this.#hello(to, unknown, body);
       return;
     }
@@ -134,7 +136,13 @@ export class HaPeers {
     const connection = this.#connections.get(to);
     // Such a peer takes no answer that it has not asked for.
     if (connection === undefined || (isAnswer && this.#legacy.isLegacy(to))) return;
-    void this.#ask(to, connection, message, body);
+    const settled = body.kind === "wal_batch" ? this.#unanswered.sent(to, body.entries) : undefined;
+    void this.#ask(to, connection, message, body, settled);
+  }
+
+  /** HB-51: false while as many entries as are allowed are under way to that peer. */
+  hasRoom(to: NodeId): boolean {
+    return this.#unanswered.hasRoom(to);
   }
 
   /**
@@ -143,14 +151,15 @@ export class HaPeers {
    */
   probe(): void {
     for (const [id, connection] of this.#connections) {
-      const known = this.#isOurs(id) || this.#legacy.isLegacy(id);
+      const known = this.isOurs(id) || this.#legacy.isLegacy(id);
       if ((connection.isConnected() && known) || this.#probing.has(id)) continue;
       this.#probing.add(id);
       void this.#hello(id, connection).finally(() => this.#probing.delete(id));
     }
   }
 
-  #isOurs(id: NodeId): boolean {
+  /** The peer is known to speak our codes, too. */
+  isOurs(id: NodeId): boolean {
     return !this.#parts.open || this.#ours.has(id);
   }
 
@@ -202,15 +211,18 @@ export class HaPeers {
     connection: PeerConnection,
     message: PeerMessage,
     body: HaMessage,
+    onSettled?: () => void,
   ): Promise<void> {
     const priority = body.kind === "wal_batch" ? ("normal" as const) : ("urgent" as const);
     let answer: PeerMessage;
     try {
       answer = await connection.call(message, { timeoutMs: this.#parts.callTimeoutMs, priority });
     } catch (error) {
+      onSettled?.();
       this.#onLost(to, error);
       return;
     }
+    onSettled?.();
     if (this.#closed || !isHaType(answer.type)) return;
     try {
       const isOwn = isOwnMessage(answer);

@@ -1,7 +1,7 @@
 import type { JsonValue, NodeId } from "../../base/index.js";
 import type { Order } from "../driver/mode.js";
 import { ReplicationError } from "../errors.js";
-import type { ForwardedAnswer } from "../raft/index.js";
+import type { ForwardedAnswer, ForwardedWrite } from "../forwarding/index.js";
 import type { SalvagedEntry, SalvageFiles, SalvageSummary } from "./salvage/salvage-files.js";
 
 export interface SalvageOrdersParts {
@@ -9,7 +9,7 @@ export interface SalvageOrdersParts {
   /** Who takes writes now; null: nobody is known to. */
   primary(): NodeId | null;
   /** Has the primary take these writes; rejects when no answer came. */
-  offer(payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]>;
+  offer(writes: readonly ForwardedWrite[]): Promise<readonly ForwardedAnswer[]>;
 }
 
 /** Entries that `show` tells of. */
@@ -95,7 +95,7 @@ export class SalvageOrders {
   async #offer(batch: readonly SalvagedEntry[]): Promise<readonly ForwardedAnswer[]> {
     let answers: readonly ForwardedAnswer[];
     try {
-      answers = await this.#parts.offer(batch.map(({ payload }) => payload));
+      answers = await this.#parts.offer(batch.map(({ payload }) => ({ payload })));
     } catch (error) {
       throw again(error instanceof Error ? error.message : String(error));
     }

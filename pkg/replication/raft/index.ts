@@ -28,14 +28,6 @@ export { RULES, type Rules } from "./core/rules.js";
 export type { RaftState } from "./core/state.js";
 export { createRaftCore, type RaftCore } from "./core/step.js";
 export type { PeerView, RaftView } from "./core/view.js";
-export {
-  answersMessage,
-  answersOf,
-  FORWARDED_WRITES_MAX,
-  forwardedPayloads,
-  forwardMessage,
-} from "./forward-wire.js";
-export type { ForwardedAnswer } from "./forwarding.js";
 export { FrontEnds } from "./front-ends.js";
 export { MembersFile } from "./members-file.js";
 export type { RaftMessage } from "./messages.js";
@@ -46,4 +38,3 @@ export {
   type Standing,
   type StandingParts,
 } from "./recover-alone.js";
-export { RemoteWrites } from "./remote-writes.js";

@@ -1,10 +1,10 @@
 import type { NodeId } from "../../base/index.js";
 import type { Clock } from "../../runtime/index.js";
 import { OpenQuestions, TAKEN } from "../driver/open-questions.js";
+import { Unanswered } from "../driver/unanswered.js";
 import { ReplicationError } from "../errors.js";
 import type { PeerConnection, PeerMessage, Transport } from "../ports/index.js";
-import type { Append, RaftMessage } from "./messages.js";
-import { payloadBytes } from "./send-entries.js";
+import type { RaftMessage } from "./messages.js";
 import { isRaftType, toPeerMessage, toRaftMessage, type WireSender } from "./wire/index.js";
 
 export interface PeersParts {
@@ -33,12 +33,6 @@ const ANSWER_TO: Readonly<Partial<Record<RaftMessage["kind"], AnswerKind>>> = {
 };
 const ANSWERS: ReadonlySet<string> = new Set(Object.values(ANSWER_TO));
 
-/**
- * Payload of entries sent to one peer and not answered: the core's window, and once more for what
- * it has given up and sends again while the link still carries the first.
- */
-const UNANSWERED_BYTES_MAX = 16_777_216;
-
 interface Leaving {
   readonly id: NodeId;
   readonly connection: PeerConnection;
@@ -55,8 +49,7 @@ export class RaftPeers {
   readonly #connections = new Map<NodeId, PeerConnection>();
   readonly #addresses = new Map<NodeId, string>();
   readonly #open: OpenQuestions;
-  /** Payload of entries that wait for an answer, by peer. */
-  readonly #unanswered = new Map<NodeId, number>();
+  readonly #unanswered = new Unanswered();
   /** Links to former members. */
   #leaving: Leaving[] = [];
   #closed = false;
@@ -120,7 +113,7 @@ export class RaftPeers {
 
   /** False while as many entries as are allowed are under way to that peer. */
   hasRoom(to: NodeId): boolean {
-    return (this.#unanswered.get(to) ?? 0) < UNANSWERED_BYTES_MAX;
+    return this.#unanswered.hasRoom(to);
   }
 
   send(to: NodeId, body: RaftMessage): void {
@@ -132,21 +125,12 @@ export class RaftPeers {
       this.#parts.onUnreachable(to);
       return;
     }
-    if (body.kind === "append") void this.#bring(to, connection, message, body);
-    else void this.#ask(to, connection, message, "urgent");
-  }
-
-  async #bring(
-    to: NodeId,
-    connection: PeerConnection,
-    message: PeerMessage,
-    { entries }: Append,
-  ): Promise<void> {
-    const bytes = payloadBytes(entries);
-    this.#unanswered.set(to, (this.#unanswered.get(to) ?? 0) + bytes);
-    await this.#ask(to, connection, message, "normal", () => {
-      this.#unanswered.set(to, (this.#unanswered.get(to) ?? 0) - bytes);
-    });
+    if (body.kind !== "append") {
+      void this.#ask(to, connection, message, "urgent");
+      return;
+    }
+    const answered = this.#unanswered.sent(to, body.entries);
+    void this.#ask(to, connection, message, "normal", answered);
   }
 
   /** Open questions end; the transport is closed by its owner. */

@@ -1,5 +1,6 @@
 import type { LogIndex, NodeId } from "../../base/index.js";
-import type { Entry, LogStore } from "../ports/index.js";
+import { payloadBytes } from "../driver/unanswered.js";
+import type { LogStore } from "../ports/index.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
 import type { RaftMessage } from "./messages.js";
 
@@ -26,8 +27,4 @@ export function sendEntries(effect: SendEntries, log: LogStore, peers: EntriesRe
   const bytes = payloadBytes(entries);
   peers.send(to, { kind: "append", term, prevIndex, prevTerm, entries, commit });
   return { ...sent, upTo: last, bytes, compacted: false };
-}
-
-export function payloadBytes(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { payload }) => sum + payload.length, 0);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { RequestId } from "../../../pkg/base/index.js";
+import { answersOf, forwardMessage } from "../../../pkg/replication/forwarding/index.js";
 import { PayloadPacker } from "../../../pkg/replication/index.js";
-import { answersOf, forwardMessage } from "../../../pkg/replication/raft/forward-wire.js";
 import type { RaftInput, RaftMessage } from "../../../pkg/replication/raft/index.js";
 import { encodeOperations } from "../../../pkg/storage/index.js";
 import { addressOf, type Machine } from "./machine.js";
@@ -149,7 +149,7 @@ describe("whole nodes of raft, one schedule each", () => {
     const { last } = stateOf(leader)?.log ?? { last: 0 };
     const to = { id: two.id, address: two.address };
     const link = one.process?.transport?.connect(to) ?? expect.fail("it runs");
-    const message = forwardMessage([packer.take().bytes]);
+    const message = forwardMessage([{ payload: packer.take().bytes }]);
     const call = link.call(message, { timeoutMs: 1_000, priority: "normal" });
     const [answer] = answersOf(await script.ended(call));
     expect(answer).toMatchObject({ refused: { code: "NOT_LEADER" } });

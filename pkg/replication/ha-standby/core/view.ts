@@ -5,7 +5,7 @@ import { obstacleOf } from "./commit.js";
 import { type Stage, stageOf } from "./stage.js";
 import type { HaState } from "./state.js";
 import { beginTurn, type CoreParts } from "./turn.js";
-import { refusalOf } from "./writes.js";
+import { type Refusal, refusalOf } from "./writes.js";
 
 /** One standby as the primary sees it. */
 export interface StandbyView {
@@ -39,6 +39,8 @@ export interface HaView extends CoreView {
   readonly silentTicks: number | null;
   readonly lagEntries: number;
   readonly switchoverTo: NodeId | null;
+  /** What a write given to this node is told; null: it is taken. */
+  readonly refusal: Refusal | null;
   readonly lost: boolean;
   readonly standbys: readonly StandbyView[];
 }
@@ -48,13 +50,14 @@ export function viewOf(parts: CoreParts, s: HaState): HaView {
   const { options } = parts;
   const authority = hasAuthority(turn);
   const serves = s.lead !== null && s.phase === "ready" && s.applied >= s.lead.readyIndex;
-  const refusal = s.lead !== null ? (refusalOf(turn)?.reason ?? null) : obstacleOf(s.obstacles);
+  const refusal = refusalOf(turn) ?? null;
+  const obstacle = s.lead !== null ? (refusal?.reason ?? null) : obstacleOf(s.obstacles);
   const failed = s.lost && s.rejoin === null;
   return {
     role: s.lead !== null ? "primary" : s.fenced ? "fenced" : "standby",
     stage: stageOf(parts, s),
-    state: stateOf(s, refusal, failed),
-    reason: failed ? "committed entries are missing: a primary is needed to copy from" : refusal,
+    state: stateOf(s, obstacle, failed),
+    reason: failed ? "committed entries are missing: a primary is needed to copy from" : obstacle,
     isLeader: serves && authority,
     term: s.hard.term,
     epoch: s.hard.term,
@@ -70,6 +73,7 @@ export function viewOf(parts: CoreParts, s: HaState): HaView {
     silentTicks: s.lead !== null || s.follow === null ? null : s.now - s.follow.heardAt,
     lagEntries: s.lead !== null ? 0 : Math.max(0, (s.follow?.last ?? 0) - s.applied),
     switchoverTo: s.lead?.switchover?.target ?? null,
+    refusal,
     lost: s.lost,
     get standbys() {
       return standbysOf(parts, s);
@@ -77,9 +81,9 @@ export function viewOf(parts: CoreParts, s: HaState): HaView {
   };
 }
 
-function stateOf(s: HaState, refusal: string | null, failed: boolean): CoreView["state"] {
+function stateOf(s: HaState, obstacle: string | null, failed: boolean): CoreView["state"] {
   if (s.phase !== "ready") return s.phase;
-  return refusal !== null || failed ? "read_only" : "ready";
+  return obstacle !== null || failed ? "read_only" : "ready";
 }
 
 function followed({ options }: CoreParts, s: HaState): NodeId | null {

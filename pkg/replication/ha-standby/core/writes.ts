@@ -8,7 +8,7 @@ import { replicateAll } from "./streaming.js";
 import { appendOwn, note, refuse, type Turn } from "./turn.js";
 
 type Of<Kind extends HaInput["kind"]> = Extract<HaInput, { kind: Kind }>;
-type Refusal = Pick<Extract<HaEffect, { kind: "refuse" }>, "code" | "reason">;
+export type Refusal = Pick<Extract<HaEffect, { kind: "refuse" }>, "code" | "reason">;
 
 /** HA-6: writes get the next indexes of this epoch, or are refused before they happened. */
 export function onPropose(turn: Turn, input: Of<"propose">): void {

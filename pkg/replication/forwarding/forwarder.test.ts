@@ -3,7 +3,7 @@ import { settle, VirtualTime } from "../../../test/support/index.js";
 import type { NodeId } from "../../base/index.js";
 import type { Answer } from "../driver/driver.js";
 import { type ErrorCode, ReplicationError } from "../errors.js";
-import { type ForwardedAnswer, Forwarder } from "./forwarding.js";
+import { type ForwardedAnswer, Forwarder } from "./forwarder.js";
 
 const PATIENCE_MS = 1_000;
 

@@ -16,13 +16,16 @@ export interface ForwarderParts {
   /** Into this node's own core; answered through `answered`. */
   propose(proposals: readonly Proposal[]): void;
   /** To another node; rejects when no answer came, whatever became of the writes. */
-  forward(leader: NodeId, payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]>;
+  forward(leader: NodeId, writes: readonly ForwardedWrite[]): Promise<readonly ForwardedAnswer[]>;
   answer(answers: readonly Answer[]): void;
   /** What the writes are told that nobody has taken. */
   noLeader(): ReplicationError;
 }
 
-/** `Answer` without the ticket, in the order of the payloads. */
+/** What another node is told of a write. */
+export type ForwardedWrite = Pick<Proposal, "payload" | "durability">;
+
+/** `Answer` without the ticket, in the order of the writes. */
 export type ForwardedAnswer =
   | Omit<Extract<Answer, { readonly result: unknown }>, "ticket">
   | { readonly refused: ReplicationError };
@@ -59,6 +62,7 @@ export class Forwarder {
 
   /** @returns the answers that are final; the other writes are tried again */
   answered(answers: readonly Answer[]): readonly Answer[] {
+    if (this.#writes.size === 0) return answers;
     const final: Answer[] = [];
     for (const answer of answers) {
       const write = this.#writes.get(answer.ticket);
@@ -109,10 +113,10 @@ export class Forwarder {
   }
 
   async #forward(leader: NodeId, writes: readonly Write[]): Promise<void> {
-    const payloads = writes.map(({ proposal }) => proposal.payload);
+    const proposals = writes.map(({ proposal }) => proposal);
     let answers: readonly ForwardedAnswer[];
     try {
-      answers = await this.#parts.forward(leader, payloads);
+      answers = await this.#parts.forward(leader, proposals);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const refused = new ReplicationError("COMMIT_UNKNOWN", `${leader} did not answer: ${reason}`);

@@ -1,4 +1,4 @@
-import type { JsonValue } from "../../base/index.js";
+import { isSafeCount, type JsonValue } from "../../base/index.js";
 import { ERROR_CODES, type ErrorData, fromErrorData, toErrorData } from "../errors.js";
 import { type PackedPayloads, unpackPayloads } from "../payload.js";
 import {
@@ -7,28 +7,31 @@ import {
   type PeerMessage,
   type PeerPayload,
 } from "../ports/index.js";
-import type { Durability } from "../replicator.js";
+import { DURABILITIES, type Durability } from "../replicator.js";
 import { badField, PayloadFields } from "../wire/index.js";
-import type { ForwardedAnswer } from "./forwarding.js";
+import type { ForwardedAnswer, ForwardedWrite } from "./forwarder.js";
 
 /** Writes of one forwarded message; a larger one is refused. */
 export const FORWARDED_WRITES_MAX = 16_384;
 
-/** Writes of a follower's clients, for the leader. */
-export function forwardMessage(payloads: readonly Uint8Array[]): PeerMessage {
+/** Writes of another node's clients, for the leader. `wants`: `[place, durability]` of who asks. */
+export function forwardMessage(writes: readonly ForwardedWrite[]): PeerMessage {
   const ends: number[] = [];
+  const wants: [number, Durability][] = [];
   let end = 0;
-  for (const payload of payloads) {
+  for (const [at, { payload, durability }] of writes.entries()) {
     end += payload.length;
     ends.push(end);
+    if (durability !== undefined) wants.push([at, durability]);
   }
   const data = new Uint8Array(end);
-  for (const [at, payload] of payloads.entries()) data.set(payload, at === 0 ? 0 : ends[at - 1]);
-  return { type: MessageType.forward, payload: { ends, data } };
+  for (const [at, { payload }] of writes.entries()) data.set(payload, at === 0 ? 0 : ends[at - 1]);
+  const body = wants.length === 0 ? { ends, data } : { ends, data, wants };
+  return { type: MessageType.forward, payload: body };
 }
 
 /** @throws ReplicationError `INVALID` naming the field */
-export function forwardedPayloads(payload: PeerPayload): Uint8Array[] {
+export function forwardedWrites(payload: PeerPayload): ForwardedWrite[] {
   const fields = new PayloadFields(payload, "forward");
   const bytes = fields.bytes("data");
   const ends = fields.list("ends", FORWARDED_WRITES_MAX) as readonly number[];
@@ -41,7 +44,24 @@ export function forwardedPayloads(payload: PeerPayload): Uint8Array[] {
   }
   if (before !== bytes.length) throw fields.bad("ends", "the length of data, at the last");
   const packed: PackedPayloads = { bytes, ends: Uint32Array.from(ends) };
-  return unpackPayloads(packed);
+  const writes: ForwardedWrite[] = unpackPayloads(packed).map((bytes) => ({ payload: bytes }));
+  if (fields.value("wants") !== undefined) {
+    for (const [at, durability] of wantsOf(fields, writes.length)) {
+      writes[at] = { ...(writes[at] as ForwardedWrite), durability };
+    }
+  }
+  return writes;
+}
+
+function wantsOf(fields: PayloadFields, count: number): (readonly [number, Durability])[] {
+  return fields.list("wants", count).map((item) => {
+    const [at, asked] = Array.isArray(item) ? (item as readonly PeerPayload[]) : [];
+    const durability = DURABILITIES.find((one) => one === asked);
+    if (durability === undefined || !isSafeCount(at) || at >= count) {
+      throw fields.bad("wants", "pairs of a write's place and a durability");
+    }
+    return [at, durability];
+  });
 }
 
 export function answersMessage(answers: readonly ForwardedAnswer[]): PeerMessage {
@@ -61,8 +81,6 @@ export function answersOf(message: PeerMessage): ForwardedAnswer[] {
   );
   return list.map((item, at) => toAnswer(item, `forwardResponse.answers[${at}]`));
 }
-
-const DURABILITIES: readonly Durability[] = ["local", "received", "persisted", "quorum"];
 
 function toAnswer(item: PeerPayload, where: string): ForwardedAnswer {
   const fields = new PayloadFields(item, where);

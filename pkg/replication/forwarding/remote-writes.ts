@@ -1,7 +1,7 @@
 import type { Answer } from "../driver/driver.js";
 import type { Proposal } from "../driver/effects.js";
 import { ReplicationError } from "../errors.js";
-import type { ForwardedAnswer } from "./forwarding.js";
+import type { ForwardedAnswer, ForwardedWrite } from "./forwarder.js";
 
 /** Writes of other nodes' clients under way here; further ones are refused. */
 const REMOTE_WRITES_MAX = 50_000;
@@ -23,20 +23,20 @@ export class RemoteWrites {
   }
 
   /** Resolves when every write has its answer; refusals are answers, too. */
-  take(payloads: readonly Uint8Array[]): Promise<readonly ForwardedAnswer[]> {
-    if (this.#places.size + payloads.length > REMOTE_WRITES_MAX) {
+  take(writes: readonly ForwardedWrite[]): Promise<readonly ForwardedAnswer[]> {
+    if (this.#places.size + writes.length > REMOTE_WRITES_MAX) {
       const refused = new ReplicationError("OVERLOADED", "too many forwarded writes are waiting", {
         retryAfterMs: 100,
       });
-      return Promise.resolve(payloads.map(() => ({ refused })));
+      return Promise.resolve(writes.map(() => ({ refused })));
     }
     return new Promise((resolve) => {
-      const answers: (ForwardedAnswer | undefined)[] = payloads.map(() => undefined);
-      const batch: Batch = { answers, missing: payloads.length, resolve };
-      const proposals = payloads.map((payload, at) => {
+      const answers: (ForwardedAnswer | undefined)[] = writes.map(() => undefined);
+      const batch: Batch = { answers, missing: writes.length, resolve };
+      const proposals = writes.map((write, at) => {
         this.#lastTicket -= 1;
         this.#places.set(this.#lastTicket, { batch, at });
-        return { ticket: this.#lastTicket, payload };
+        return { ...write, ticket: this.#lastTicket };
       });
       if (proposals.length === 0) resolve([]);
       else this.#propose(proposals);
