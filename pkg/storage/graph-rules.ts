@@ -47,11 +47,12 @@ export class GraphRules implements StateRules {
     return {
       outcome: { ok: true, value: applied as unknown as JsonValue },
       effects: effectsText(draft),
-      commit: (digest) => this.#commit(draft, digest),
+      commit: (digest) => this.commit(draft, digest),
     };
   }
 
-  #commit(draft: Draft, digest: DigestSums): void {
+  /** Changes the store, the counts and the digest as the draft says. */
+  commit(draft: Draft, digest: DigestSums): void {
     const store = this.#store;
     for (const [id, { before, after }] of draft.edges) {
       if (before === after) continue;

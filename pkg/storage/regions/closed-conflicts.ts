@@ -16,7 +16,7 @@ export interface ClosedEntry {
 export class ClosedConflicts {
   readonly #entriesMax: number;
   readonly #rules: RegionRules;
-  #entries: ClosedEntry[] = [];
+  #entries: readonly ClosedEntry[] = [];
 
   constructor(entriesMax: number, rules: RegionRules) {
     this.#entriesMax = entriesMax;
@@ -39,7 +39,7 @@ export class ClosedConflicts {
   }
 
   load(entries: readonly ClosedEntry[]): void {
-    this.#entries = [...entries];
+    this.#entries = entries;
   }
 }
 

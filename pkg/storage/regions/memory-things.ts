@@ -24,7 +24,7 @@ export class MemoryThings implements ThingStore {
     return [...this.#things.values()];
   }
 
-  all(): Iterable<Thing> {
+  disputed(): Iterable<Thing> {
     return this.#things.values();
   }
 }

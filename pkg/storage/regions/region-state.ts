@@ -19,7 +19,8 @@ export interface ThingStore {
   edgesAt(nodeId: string): Iterable<Thing>;
   /** Things in which anything was taken away, each once; may hold others. */
   fading(): Iterable<Thing>;
-  all(): Iterable<Thing>;
+  /** Things in conflict, and edges without an end of theirs, each once; may hold others. */
+  disputed(): Iterable<Thing>;
 }
 
 export interface RegionOptions {
@@ -203,7 +204,7 @@ export class RegionState {
 
   /** What is in conflict now. */
   conflicts(): readonly Conflict[] {
-    return [...this.#store.all()].flatMap((thing) => this.conflictsOf(thing));
+    return [...this.#store.disputed()].flatMap((thing) => this.conflictsOf(thing));
   }
 
   conflictsOf(thing: Thing): readonly Conflict[] {

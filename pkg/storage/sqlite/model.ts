@@ -14,6 +14,8 @@ export interface SqliteModel<Rules extends StateRules> {
   readonly name: string;
   /** SQL for an empty file. The tables `meta` and `applied` are there already. */
   readonly tables: string;
+  /** A file that holds this becomes one of the model by these tables; position and content stay. */
+  readonly growsFrom?: { readonly name: string; readonly tables: string } | undefined;
   open(connection: Connection): ModelStore<Rules>;
   /** Answers from what `connection` sees, in slices; see `ComparableContent`. */
   inspect(
@@ -28,6 +30,8 @@ export interface ModelStore<Rules extends StateRules> {
   readonly rules: Rules;
   /** Reads again what is kept in memory, after a rollback. */
   reload(): void;
+  /** Writes down what is kept in memory, before a commit. */
+  flush?(): void;
   /**
    * Puts the records in their places and makes every stored hash that of its row. Called inside
    * the transaction that also keeps the sums.

@@ -4,6 +4,7 @@ import type { WriterPortSource } from "../threads/state-machine-port.js";
 import { graphModel } from "./graph-model.js";
 import { openFile } from "./open-file.js";
 import { SingleThreadStorage } from "./single-storage.js";
+import { SqliteReader } from "./sqlite-reader.js";
 import type { SqliteStorage, SqliteStorageOptions } from "./sqlite-storage.js";
 import { WorkerStorage } from "./worker-storage.js";
 
@@ -35,8 +36,16 @@ async function openLocked(options: SqliteStorageOptions, lock: FileLock): Promis
     const { timers, onFailure } = options;
     return WorkerStorage.open({ settings, lock, logger, timers, onFailure });
   }
+  const { rememberedRequestsMax } = settings.identity;
   return new SingleThreadStorage(
-    { ...settings, timers: options.timers, logger, requestCheckpoint: undefined },
+    {
+      ...settings,
+      model: graphModel,
+      timers: options.timers,
+      logger,
+      requestCheckpoint: undefined,
+      newReader: (connection) => new SqliteReader(connection, rememberedRequestsMax),
+    },
     lock,
   );
 }

@@ -1,6 +1,7 @@
 import { StateMachineError } from "../../replication/ports/index.js";
-import { type EngineState, toPosition } from "../state-engine.js";
+import { type EngineState, type StateRules, toPosition } from "../state-engine.js";
 import type { Connection } from "./connection.js";
+import type { SqliteModel } from "./model.js";
 
 /** Grows with every change of the tables; see `pkg/storage/SPEC.md`. */
 export const FORMAT_VERSION = 1;
@@ -29,7 +30,7 @@ export interface StoreIdentity {
 export function prepareSchema(
   connection: Connection,
   identity: StoreIdentity,
-  modelTables: string,
+  model: Pick<SqliteModel<StateRules>, "tables" | "growsFrom">,
 ): void {
   const tables = connection
     .prepare("SELECT count(*) FROM sqlite_schema WHERE type = 'table'")
@@ -38,7 +39,7 @@ export function prepareSchema(
   if (tables === 0) {
     connection.transaction(() => {
       connection.exec(COMMON_TABLES);
-      connection.exec(modelTables);
+      connection.exec(model.tables);
       writeMeta(connection, "model", identity.model);
       writeMeta(connection, "format", FORMAT_VERSION);
       writeMeta(connection, "remembered_requests_max", identity.rememberedRequestsMax);
@@ -46,9 +47,23 @@ export function prepareSchema(
     })();
     return;
   }
-  const problem = identityProblem(connection, identity);
+  const { growsFrom } = model;
+  const grows = growsFrom !== undefined && storedModel(connection) === growsFrom.name;
+  const expected = grows ? { ...identity, model: growsFrom.name } : identity;
+  const problem = identityProblem(connection, expected);
   if (problem !== undefined) throw new StateMachineError("STORAGE_FAILED", problem);
-  if (identity.clusterId !== undefined) writeMeta(connection, "cluster_id", identity.clusterId);
+  connection.transaction(() => {
+    if (grows) {
+      connection.exec(growsFrom.tables);
+      writeMeta(connection, "model", identity.model);
+    }
+    if (identity.clusterId !== undefined) writeMeta(connection, "cluster_id", identity.clusterId);
+  })();
+}
+
+/** Files from before there were others hold the graph. */
+function storedModel(connection: Connection): unknown {
+  return readMeta(connection, "model") ?? "graph";
 }
 
 /** @returns what speaks against using the file for `identity`, if anything */
@@ -60,8 +75,7 @@ export function identityProblem(
   if (format !== FORMAT_VERSION) {
     return `the state has format ${String(format)}, this program reads ${FORMAT_VERSION}`;
   }
-  // Files from before there were others hold the graph.
-  const model = readMeta(connection, "model") ?? "graph";
+  const model = storedModel(connection);
   if (model !== identity.model) {
     return `the file holds ${String(model)}, not ${identity.model}`;
   }

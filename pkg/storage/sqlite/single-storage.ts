@@ -2,30 +2,39 @@ import type { LogIndex, Position } from "../../base/index.js";
 import type { ComparableContent, Digest, Entry } from "../../replication/ports/index.js";
 import type { FileLock } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
-import type { Change, EdgeQuery, NodeQuery } from "../graph.js";
-import type { GraphRules } from "../graph-rules.js";
+import type { Change, EdgeQuery, GraphCounts, NodeQuery } from "../graph.js";
 import { OfflineWrites, toOperationResult } from "../offline-writes.js";
-import { graphModel } from "./graph-model.js";
-import { SqliteMachine } from "./sqlite-machine.js";
-import { SqliteReader } from "./sqlite-reader.js";
+import type { Counts, Prepared, StateRules } from "../state-engine.js";
+import { type MachineOptions, SqliteMachine } from "./sqlite-machine.js";
+import type { SqliteReader } from "./sqlite-reader.js";
 import type { SqliteStorage } from "./sqlite-storage.js";
-import type { WriterOptions } from "./sqlite-writer.js";
+
+/** Rules of a graph, whatever else they keep with it. */
+export interface GraphCommandRules extends StateRules {
+  readonly counts: Counts & GraphCounts;
+  prepareCommand(command: DecodedCommand, version: number): Prepared;
+}
+
+export type SingleThreadOptions<
+  Rules extends GraphCommandRules,
+  Reader extends SqliteReader,
+> = Omit<MachineOptions<Rules, Reader>, "lock">;
 
 /** The graph, everything in the calling thread: for simulation, tests and small machines. */
-export class SingleThreadStorage extends OfflineWrites implements SqliteStorage {
+export class SingleThreadStorage<
+    Rules extends GraphCommandRules = GraphCommandRules,
+    Reader extends SqliteReader = SqliteReader,
+  >
+  extends OfflineWrites
+  implements SqliteStorage
+{
   readonly path: string;
   readonly content: ComparableContent;
-  readonly #machine: SqliteMachine<GraphRules, SqliteReader>;
+  readonly #machine: SqliteMachine<Rules, Reader>;
 
-  constructor(options: Omit<WriterOptions<GraphRules>, "model">, lock: FileLock) {
+  constructor(options: SingleThreadOptions<Rules, Reader>, lock: FileLock) {
     super();
-    const { rememberedRequestsMax } = options.identity;
-    this.#machine = new SqliteMachine({
-      ...options,
-      model: graphModel,
-      lock,
-      newReader: (connection) => new SqliteReader(connection, rememberedRequestsMax),
-    });
+    this.#machine = new SqliteMachine({ ...options, lock });
     this.path = this.#machine.path;
     this.content = this.#machine.content;
   }
@@ -97,6 +106,11 @@ export class SingleThreadStorage extends OfflineWrites implements SqliteStorage 
 
   close(): Promise<void> {
     return this.#machine.close();
+  }
+
+  /** A reader that sees everything applied. */
+  protected latest(): Reader {
+    return this.#machine.latest().reader;
   }
 
   protected writeOffline(command: DecodedCommand) {

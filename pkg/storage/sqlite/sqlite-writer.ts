@@ -76,7 +76,7 @@ export class SqliteWriter<Rules extends StateRules> {
     try {
       this.#limitSize();
       const { model, identity } = options;
-      prepareSchema(this.#connection, identity, model.tables);
+      prepareSchema(this.#connection, identity, model);
       this.#rows = new SqliteRows(this.#connection);
       this.#store = model.open(this.#connection);
       const { rules } = this.#store;
@@ -142,6 +142,7 @@ export class SqliteWriter<Rules extends StateRules> {
     if (!this.#connection.inTransaction) return this.#committed;
     this.#guard(() => {
       this.#forget();
+      this.#store.flush?.();
       writeState(this.#connection, this.#engine.state());
       this.#commit.run();
     });

@@ -1,0 +1,45 @@
+import { StateMachineError } from "../../replication/ports/index.js";
+import { inspectContent } from "../content/inspect-content.js";
+import { graphModel } from "../sqlite/graph-model.js";
+import type { SqliteModel } from "../sqlite/model.js";
+import type { RegionalOptions } from "./open-session.js";
+import { RegionContent, repairRegion } from "./region-content.js";
+import { RegionalRules } from "./regional-rules.js";
+import { REGION_TABLES, SqliteRegionStore } from "./sqlite-regions.js";
+
+/** The graph of a region in a SQLite file; a file that holds a graph becomes one. */
+export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules> {
+  return {
+    name: "region",
+    tables: graphModel.tables + REGION_TABLES,
+    growsFrom: { name: graphModel.name, tables: REGION_TABLES },
+    open: (connection) => {
+      const store = new SqliteRegionStore(connection);
+      const rules = new RegionalRules(store, options);
+      checkResolver(rules, options);
+      return {
+        rules,
+        reload: () => {
+          store.reload();
+          rules.reload();
+        },
+        flush: () => rules.flush(),
+        repair: (records) => {
+          const repaired = repairRegion(connection, store, records);
+          rules.reload();
+          return repaired;
+        },
+      };
+    },
+    inspect: (connection, query, pause) =>
+      inspectContent(new RegionContent(connection), query, pause),
+  };
+}
+
+function checkResolver(rules: RegionalRules, { resolver }: RegionalOptions): void {
+  if (rules.region?.settings.strategy !== "resolver" || resolver !== undefined) return;
+  throw new StateMachineError(
+    "STORAGE_FAILED",
+    "the region resolves conflicts by a function of its user's: open the storage with it",
+  );
+}

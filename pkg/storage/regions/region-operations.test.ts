@@ -1,0 +1,133 @@
+import { afterEach, expect, test } from "vitest";
+import type { RegionId } from "../../base/index.js";
+import { encodeRegionOperation } from "./region-commands.js";
+import { REGION_LIMITS } from "./region-settings.js";
+import { AP, closeAll, EU, exchange, type Node, pair, put, settingsOf, US } from "./testing.js";
+
+afterEach(closeAll);
+
+test("MR-21 conflicts are listed, shown and resolved, and what was decided travels", async () => {
+  const [eu, us] = await pair("manual");
+  await eu.write([put("a/b", { x: 0 })]);
+  await exchange(eu, us);
+  await eu.write([put("a/b", { x: "eu" })]);
+  await us.write([{ op: "delete_node", id: "a/b" }]);
+  await exchange(eu, us);
+  const { conflicts, next } = us.storage.conflicts("", 10);
+  expect([conflicts.length, next]).toEqual([1, undefined]);
+  const id = conflicts[0]?.id as string;
+  expect(us.storage.conflict(id)).toEqual(conflicts[0]);
+  const resolve = (choice: unknown) =>
+    us.run(encodeRegionOperation({ op: "resolve", id, choice } as never));
+  expect(await resolve({ keep: "loser", origin: "zz", seq: 1 })).toMatchObject({ code: "INVALID" });
+  expect(await resolve({ keep: "nobody" })).toMatchObject({ code: "INVALID" });
+  expect(await resolve({ keep: "loser", origin: "eu", seq: 2 })).toMatchObject({ ok: true });
+  expect(await resolve({ keep: "winner" })).toMatchObject({ code: "NOT_FOUND" });
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(node.storage.conflicts("", 10).conflicts).toEqual([]);
+    expect(await node.seen(["a/b"])).toMatchObject([{ properties: { x: "eu" } }, null]);
+    expect(node.storage.region()?.meta.closed).toMatchObject([{ conflict: { id } }]);
+    await node.isConsistent();
+  }
+});
+
+test("MR-14 tombstones are forgotten slice by slice", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a"), put("b")]);
+  await eu.write([{ op: "delete_node", id: "a" }]);
+  const forget = () => eu.run(encodeRegionOperation({ op: "forget", beforeMs: 9e15, after: "" }));
+  expect(await forget()).toMatchObject({ value: { forgotten: 0, next: null } });
+  await exchange(eu, us);
+  await exchange(eu, us);
+  expect(await forget()).toMatchObject({ value: { forgotten: 1, next: null } });
+  expect(await forget()).toMatchObject({ value: { forgotten: 0 } });
+  await eu.isConsistent();
+});
+
+test("MR-6 increments add up over regions; what cannot be added to is refused (FC-116)", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a", { n: 1, t: "text" })]);
+  await exchange(eu, us);
+  const add = (node: Node, property: string, by: number, key = "n:a") =>
+    node.run(encodeRegionOperation({ op: "increment", key, property, by }));
+  expect(await add(eu, "n", 2)).toMatchObject({ value: { value: 3 } });
+  await add(eu, "n", 3);
+  expect(await add(us, "n", 10)).toMatchObject({ value: { value: 11 } });
+  expect(await add(us, "t", 1)).toMatchObject({ ok: false, code: "CONFLICT" });
+  expect(await add(us, "n", 1, "n:zz")).toMatchObject({ ok: false, code: "NOT_FOUND" });
+  const most = Number.MAX_SAFE_INTEGER;
+  expect(await add(us, "n", most)).toMatchObject({ ok: false, code: "CONFLICT" });
+  expect(await add(us, "$x", 1)).toMatchObject({ ok: false, code: "INVALID" });
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["a"])).toMatchObject([{ properties: { n: 16 } }, null]);
+    await node.isConsistent();
+  }
+});
+
+test("MR-23 settings change by command; another strategy shows what is in conflict anew", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a", { x: 0 })]);
+  await exchange(eu, us);
+  await eu.write([put("a", { x: "first" })], "2026-01-02T03:04:06Z");
+  await us.write([put("a", { x: "last" })], "2026-01-02T03:04:07Z");
+  await exchange(eu, us);
+  expect(await eu.seen(["a"])).toMatchObject([{ properties: { x: "last" } }, null]);
+  const first = settingsOf(EU, [EU, US], "first_write_wins");
+  expect(await eu.run(encodeRegionOperation({ op: "settle", settings: first }))).toMatchObject({
+    ok: true,
+  });
+  expect(await eu.seen(["a"])).toMatchObject([{ properties: { x: "first" } }, null]);
+  const renamed = settingsOf(AP, [AP, US]);
+  expect(await eu.run(encodeRegionOperation({ op: "settle", settings: renamed }))).toMatchObject({
+    ok: false,
+    code: "CONFLICT",
+  });
+  await eu.isConsistent();
+});
+
+test("MR-17 an operation that makes no sense does nothing and says what is wrong", async () => {
+  const [eu] = await pair();
+  const before = await eu.storage.digest();
+  const wrong = [
+    "",
+    "[]",
+    '{"op":"dance"}',
+    '{"op":"settle","self":"eu"}',
+    '{"op":"settle","self":"eu","others":["eu"],"strategy":"manual","driftMsMax":1}',
+    '{"op":"settle","self":"eu","others":["us"],"strategy":"best","driftMsMax":1}',
+    '{"op":"receive","from":"us","upTo":-1,"contains":[]}',
+    '{"op":"receive","from":"us","upTo":1,"contains":[]}\nnot json',
+    '{"op":"receive","from":"us","upTo":1,"contains":[]}\n{"origin":"us"}',
+    `{"op":"receive","from":"us","upTo":1,"contains":[]}${"\n{}".repeat(REGION_LIMITS.receiveMax + 1)}`,
+    '{"op":"increment","key":"a","property":"x","by":1}',
+    '{"op":"increment","key":"n:a","property":"x","by":0.5}',
+    '{"op":"forget","beforeMs":"1","after":""}',
+    '{"op":"give_up","region":"a b"}',
+    '{"op":"readmit","region":"us","contains":[["us"]]}',
+  ];
+  for (const text of wrong) {
+    const result = await eu.run({ type: 140, data: Buffer.from(text) });
+    expect(result, text).toMatchObject({ ok: false, code: "INVALID" });
+  }
+  expect((await eu.storage.digest()).shards).toEqual(before.shards);
+});
+
+test("MR-15 a region that was given up holds nothing up, and is let in again with a full copy", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a")]);
+  const run = (operation: Parameters<typeof encodeRegionOperation>[0]) =>
+    eu.run(encodeRegionOperation(operation));
+  expect(await run({ op: "give_up", region: AP })).toMatchObject({ code: "NOT_FOUND" });
+  expect(await run({ op: "give_up", region: US })).toMatchObject({ ok: true });
+  expect(eu.storage.region()?.floor.get(EU)).toBe(1);
+  await us.write([put("b")]);
+  expect(await eu.hear(us)).toMatchObject({ applied: 0, stopped: { outcome: "lost" } });
+  const empty = new Map<RegionId, number>();
+  expect(await run({ op: "readmit", region: US, contains: empty })).toMatchObject({
+    code: "CONFLICT",
+  });
+  const contains = new Map([[EU, 1]]);
+  expect(await run({ op: "readmit", region: US, contains })).toMatchObject({ ok: true });
+});

@@ -1,0 +1,263 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, expect, test } from "vitest";
+import { Entries, type PlainCommand } from "../../../test/contract/index.js";
+import { type JsonValue, NO_POSITION, type RegionId } from "../../base/index.js";
+import type { ApplyResult } from "../../replication/ports/index.js";
+import { encodeOperations } from "../commands.js";
+import type { Operation } from "../graph.js";
+import { createMemoryStorage } from "../memory/memory-storage.js";
+import { openSqliteStorage } from "../sqlite/open-sqlite-storage.js";
+import { openRegionStorage } from "./open-region-storage.js";
+import { encodeRegionOperation } from "./region-commands.js";
+import {
+  AP,
+  closeAll,
+  EU,
+  exchange,
+  link,
+  MANY,
+  Node,
+  pair,
+  put,
+  settingsOf,
+  US,
+} from "./testing.js";
+
+afterEach(closeAll);
+
+const ids = fc.constantFrom("a", "b", "c");
+const values = fc.constantFrom<JsonValue>(1, 2, "x", [1], { k: 1 });
+const properties = fc.dictionary(fc.constantFrom("p", "q"), values, { maxKeys: 2 });
+const labels = fc.uniqueArray(fc.constantFrom("A", "B"));
+const operations: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({ op: fc.constant("put_node" as const), id: ids, labels, properties }),
+  fc.record({ op: fc.constant("patch_node" as const), id: ids, properties, labels }),
+  fc.record({ op: fc.constant("delete_node" as const), id: ids, detach: fc.boolean() }),
+  fc.record({
+    op: fc.constant("put_edge" as const),
+    id: fc.constantFrom("e", "f"),
+    from: ids,
+    to: ids,
+    type: fc.constantFrom("T", "U"),
+    properties,
+  }),
+  fc.record({ op: fc.constant("delete_edge" as const), id: fc.constantFrom("e", "f") }),
+  fc.record({
+    op: fc.constant("create_index" as const),
+    label: fc.constantFrom("A"),
+    property: fc.constantFrom("p"),
+  }),
+);
+const commands = fc.array(fc.array(operations, { minLength: 1, maxLength: 3 }), { maxLength: 25 });
+
+test("MR-18 a region alone answers every command as a graph does, founded or not", async () => {
+  await fc.assert(
+    fc.asyncProperty(commands, fc.boolean(), async (list, isFounded) => {
+      const node = await Node.open();
+      const graph = createMemoryStorage();
+      const entries = new Entries();
+      if (isFounded) {
+        await node.run(encodeRegionOperation({ op: "settle", settings: settingsOf(EU) }));
+        graph.applyBatch([entries.other("noop")]);
+      }
+      for (const command of list) {
+        const ours = await node.write(command);
+        const [theirs] = graph.applyBatch([entries.command(command)]);
+        expect(ours).toEqual(theirs);
+      }
+      for (const id of ["a", "b", "c", "e", "f"]) {
+        expect(await node.storage.getNode(id, NO_POSITION)).toEqual(
+          await graph.getNode(id, NO_POSITION),
+        );
+        expect(await node.storage.getEdge(id, NO_POSITION)).toEqual(
+          await graph.getEdge(id, NO_POSITION),
+        );
+      }
+      expect(await node.storage.counts(NO_POSITION)).toEqual(await graph.counts(NO_POSITION));
+      const changes = await graph.changes(NO_POSITION.index, 100);
+      expect((await node.storage.changes(NO_POSITION.index, 100)).filter(isWrite)).toEqual(
+        changes.filter(isWrite),
+      );
+      if (!isFounded) expect((await node.storage.digest()).shards).toEqual(graph.digest().shards);
+      await node.isConsistent();
+    }),
+    { numRuns: 40 },
+  );
+}, 60_000);
+
+function isWrite({ effects }: { readonly effects: readonly unknown[] }): boolean {
+  return effects.length > 0;
+}
+
+test("MR-19 what another region wrote is there, once, with all that it did", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a", { x: 1 }, ["L"]), put("b"), link("e", "a", "b")]);
+  await eu.write([{ op: "patch_node", id: "a", properties: { y: [2] } }]);
+  expect(await us.hear(eu)).toMatchObject({ applied: 2, have: [["eu", 2]], stopped: null });
+  expect(await us.hear(eu)).toMatchObject({ applied: 0 });
+  const all = ["a", "b", "e"];
+  expect(await us.seen(all)).toEqual(await eu.seen(all));
+  const [change] = await us.storage.changes(NO_POSITION.index, 10);
+  expect(change?.effects.map(({ kind }) => kind)).toEqual(["node_put", "node_put", "edge_put"]);
+  const found = await us.storage.findNodes({ label: "L", limit: 5 }, NO_POSITION);
+  expect(found.items.map(({ id }) => id)).toEqual(["a"]);
+  await us.write([{ op: "delete_node", id: "b", detach: true }]);
+  await exchange(eu, us);
+  expect(await eu.seen(all)).toEqual(await us.seen(all));
+  expect(await eu.storage.counts(NO_POSITION)).toEqual({ nodes: 1, edges: 0 });
+  for (const node of [eu, us]) await node.isConsistent();
+});
+
+test("MR-19 clock, positions, conflicts and changes survive a restart and travel in a copy", async () => {
+  const [eu, us] = await pair("manual");
+  await eu.write([put("a", { x: 0 })]);
+  await exchange(eu, us);
+  await eu.write([put("a", { x: "eu" })], "2026-01-02T03:04:06Z");
+  await us.write([put("a", { x: "us" })], "2026-01-02T03:04:07Z");
+  await exchange(eu, us);
+  const [conflict] = eu.storage.conflicts("", 10).conflicts;
+  expect(conflict).toMatchObject({ winner: { origin: US, value: "us" } });
+  await eu.write([put("b")]);
+  const before = { region: eu.storage.region(), changes: eu.storage.changesOf(EU, 2, MANY) };
+  const digest = await eu.storage.digest();
+  await eu.reopen();
+  expect(eu.storage.region()).toEqual(before.region);
+  expect(eu.storage.changesOf(EU, 2, MANY)).toEqual(before.changes);
+  expect(eu.storage.conflicts("", 10).conflicts).toEqual([conflict]);
+  expect(await eu.storage.digest()).toEqual(digest);
+  const copy = await Node.open();
+  const snapshot = await eu.storage.snapshot();
+  await copy.storage.restore(snapshot.chunks());
+  await snapshot.close();
+  expect(copy.storage.region()).toEqual(before.region);
+  expect(copy.storage.changesOf(EU, 2, MANY)).toEqual(before.changes);
+  expect(await copy.storage.digest()).toEqual(digest);
+  await copy.isConsistent();
+});
+
+test("MR-20 nodes of a region have the same digest, however entries fall into batches", async () => {
+  const [eu, us] = await pair();
+  const entries = new Entries();
+  const log = [entries.plain(encodeRegionOperation({ op: "settle", settings: settingsOf(US) }))];
+  await eu.write([put("a", { x: 1 }), put("b")]);
+  await us.hear(eu);
+  const other = await Node.open();
+  const texts = eu.storage.changesOf(EU, 0, MANY).texts;
+  const contains = new Map([[EU, 1]]);
+  const receive = { op: "receive", from: EU, upTo: 1, contains, texts } as const;
+  log.push(entries.plain(encodeRegionOperation(receive)));
+  log.push(entries.command([{ op: "delete_node", id: "b" }]));
+  await us.write([{ op: "delete_node", id: "b" }]);
+  await other.storage.applyBatch(log);
+  expect(await other.storage.digest()).toEqual(await us.storage.digest());
+  expect(other.storage.region()).toEqual(us.storage.region());
+});
+
+test("MR-13 an edge is hidden with its node and comes back with it, and goes with its deletion (FC-122)", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a"), put("b")]);
+  await exchange(eu, us);
+  await eu.write([{ op: "delete_node", id: "b" }]);
+  await us.write([link("e", "a", "b")]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["e"])).toEqual([null, null]);
+    expect(node.storage.conflicts("", 10).conflicts).toMatchObject([{ kind: "edge_end" }]);
+  }
+  await us.write([put("b")]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["e"])).toMatchObject([null, { from: "a", to: "b" }]);
+    expect(await node.storage.counts(NO_POSITION)).toEqual({ nodes: 2, edges: 1 });
+    expect(node.storage.conflicts("", 10).conflicts).toEqual([]);
+  }
+  await eu.write([{ op: "delete_node", id: "b", detach: true }]);
+  await us.write([put("b", { x: 1 })]);
+  await exchange(eu, us);
+  await eu.write([{ op: "delete_node", id: "a" }]);
+  await eu.write([put("a")]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["e"])).toEqual([null, null]);
+    await node.isConsistent();
+  }
+});
+
+test("MR-22 what was there before is one write of its region, and travels as a copy alone (FC-120)", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "region-"));
+  const path = join(folder, "graph.db");
+  const graph = await openSqliteStorage({ path, threads: "single" });
+  const entries = new Entries();
+  await graph.applyBatch([
+    entries.command([put("a", { x: 1 }, ["L"]), put("b"), link("e", "a", "b")]),
+  ]);
+  await graph.close();
+  const eu = new Node(await openRegionStorage({ path }), folder);
+  const log = new Entries(1);
+  const run = async (command: PlainCommand) => {
+    const [result] = await eu.storage.applyBatch([log.plain(command)]);
+    return result;
+  };
+  await run(encodeRegionOperation({ op: "settle", settings: settingsOf(EU) }));
+  expect(eu.storage.region()?.base).toMatchObject({ origin: EU, seq: 1 });
+  expect(() => eu.storage.changesOf(EU, 0, MANY)).toThrow(
+    expect.objectContaining({ code: "COMPACTED" }),
+  );
+  await eu.isConsistent();
+
+  const us = await Node.open();
+  const snapshot = await eu.storage.snapshot();
+  await us.storage.restore(snapshot.chunks());
+  await snapshot.close();
+  const usLog = new Entries(2);
+  const runThere = async (command: PlainCommand) => {
+    const [result] = await us.storage.applyBatch([usLog.plain(command)]);
+    return result as ApplyResult;
+  };
+  const stranger = encodeRegionOperation({ op: "adopt", settings: settingsOf(AP, [EU, AP]) });
+  expect(await runThere(stranger)).toMatchObject({ ok: false, code: "CONFLICT" });
+  const adopt = encodeRegionOperation({ op: "adopt", settings: settingsOf(US) });
+  expect(await runThere(adopt)).toMatchObject({ ok: true });
+
+  await run(encodeOperations([{ op: "patch_node", id: "a", properties: { x: "eu" } }]));
+  await runThere(encodeOperations([{ op: "delete_node", id: "b", detach: true }]));
+  await runThere(encodeOperations([{ op: "patch_node", id: "a", properties: { x: "us" } }]));
+  for (const [from, to] of [
+    [eu, runThere],
+    [us, run],
+  ] as const) {
+    const region = from.storage.region();
+    const self = region?.settings.self as RegionId;
+    const contains = region?.meta.have as ReadonlyMap<RegionId, number>;
+    const first = self === EU ? 1 : 0;
+    const { texts } = from.storage.changesOf(self, first, MANY);
+    expect(texts).toHaveLength(self === EU ? 1 : 2);
+    const upTo = contains.get(self) ?? 0;
+    await to(encodeRegionOperation({ op: "receive", from: self, upTo, contains, texts }));
+  }
+  expect(await eu.seen(["a", "b", "e"])).toEqual(await us.seen(["a", "b", "e"]));
+  expect(eu.storage.conflicts("", 10)).toEqual(us.storage.conflicts("", 10));
+  expect(eu.storage.conflicts("", 10).conflicts).toHaveLength(1);
+  for (const node of [eu, us]) await node.isConsistent();
+});
+
+test("MR-14 changes that every region has are dropped, and asking for them says so (FC-121)", async () => {
+  const [eu, us] = await pair();
+  for (let n = 0; n < 3; n += 1) await eu.write([put(`n${n}`)]);
+  expect(eu.storage.changesOf(EU, 1, { countMax: 1, charsMax: 1 })).toMatchObject({
+    firstSeq: 2,
+    texts: [expect.stringContaining("n:n1")],
+  });
+  await exchange(eu, us);
+  await us.write([put("m")]);
+  await exchange(eu, us);
+  expect(eu.storage.region()?.floor.get(EU)).toBe(3);
+  await eu.write([put("n3")]);
+  expect(() => eu.storage.changesOf(EU, 0, MANY)).toThrow(
+    expect.objectContaining({ code: "COMPACTED" }),
+  );
+  expect(eu.storage.changesOf(EU, 3, MANY).texts).toHaveLength(1);
+});

@@ -1,0 +1,174 @@
+import type { JsonValue } from "../../base/index.js";
+import { ReplicationError } from "../../replication/errors.js";
+import { applyOperations } from "../apply-operations.js";
+import { type DecodedCommand, readCommand } from "../commands.js";
+import type { DigestSums } from "../digest-sums.js";
+import { Draft } from "../draft.js";
+import { effectsText } from "../effects.js";
+import type { Envelope } from "../envelope.js";
+import { GraphRules } from "../graph-rules.js";
+import { type Counts, type Prepared, refusedCommand, type StateRules } from "../state-engine.js";
+import { type ClosedEntry, closedName } from "./closed-conflicts.js";
+import { materialize, type Session } from "./materialize.js";
+import { openSession, type RegionalOptions, regionOfNotes } from "./open-session.js";
+import { PendingChanges } from "./pending-changes.js";
+import { REGION_COMMAND, readRegionOperation } from "./region-commands.js";
+import { runRegionOperation } from "./region-operations.js";
+import { CLOSED_NOTE, REGION_NOTE, type Region, regionText } from "./region-record.js";
+import { REGION_LIMITS } from "./region-settings.js";
+import { noteDigestKey, noteRecord, type RegionStore, type TextRecord } from "./region-store.js";
+import { type RegionWork, tell } from "./region-work.js";
+import type { FadingSlice } from "./thing-draft.js";
+import { join } from "./version-vector.js";
+import { writesOfDraft } from "./writes-of-draft.js";
+
+/**
+ * The graph's rules in a region: every write also says where each part came from, and writes of
+ * other regions are merged in. Until the region is founded these are the graph's rules alone.
+ */
+export class RegionalRules implements StateRules {
+  readonly #store: RegionStore;
+  readonly #graph: GraphRules;
+  readonly #options: RegionalOptions;
+  readonly #pending = new PendingChanges();
+  #region: Region | undefined;
+  #note: TextRecord | undefined;
+  #closed = new Map<string, TextRecord>();
+  #droppedTo: Region["floor"] = new Map();
+
+  constructor(store: RegionStore, options: RegionalOptions) {
+    this.#store = store;
+    this.#graph = new GraphRules(store);
+    this.#options = options;
+    this.reload();
+  }
+
+  get counts(): { readonly nodes: number; readonly edges: number } {
+    return this.#graph.counts;
+  }
+
+  set counts(counts: Counts) {
+    this.#graph.counts = counts;
+  }
+
+  /** undefined: not founded yet. */
+  get region(): Region | undefined {
+    return this.#region;
+  }
+
+  /** Reads again what is kept in memory. */
+  reload(): void {
+    this.#pending.clear();
+    this.#droppedTo = new Map();
+    const notes = new Map([...this.#store.notes()].map((note) => [note.id, note]));
+    this.#region = regionOfNotes(notes, this.#options.rules);
+    this.#note = notes.get(REGION_NOTE);
+    notes.delete(REGION_NOTE);
+    this.#closed = notes;
+  }
+
+  /** Writes down what is kept in memory; before every commit. */
+  flush(): void {
+    for (const run of this.#pending.take()) this.#store.appendChanges(run);
+    if (this.#note !== undefined) this.#store.changeNote(undefined, this.#note);
+    const floor = this.#region?.floor ?? new Map();
+    for (const [origin, upTo] of floor) {
+      if (upTo > (this.#droppedTo.get(origin) ?? 0)) this.#store.dropChanges(origin, upTo);
+    }
+    this.#droppedTo = floor;
+  }
+
+  prepare(envelope: Envelope, index: number): Prepared {
+    if (envelope.type !== REGION_COMMAND) return this.prepareCommand(readCommand(envelope), index);
+    try {
+      const operation = readRegionOperation(envelope);
+      const done = runRegionOperation(operation, {
+        region: this.#region,
+        wallMs: envelope.timestampMs,
+        counts: this.counts,
+        rules: this.#options.rules,
+        open: (region, slice) => this.#open(region, slice),
+      });
+      return this.#prepared(done, index);
+    } catch (error) {
+      if (!(error instanceof ReplicationError)) throw error;
+      return refusedCommand({ code: error.code, message: error.message });
+    }
+  }
+
+  /** @param version - of what the command writes */
+  prepareCommand(command: DecodedCommand, version: number): Prepared {
+    if (this.#region === undefined) return this.#graph.prepareCommand(command, version);
+    if (command.refusal !== undefined) return refusedCommand(command.refusal);
+    const draft = new Draft(this.#store);
+    const applied = applyOperations(draft, command, version);
+    if ("code" in applied) return refusedCommand(applied);
+    const value = applied as unknown as JsonValue;
+    const session = this.#open(this.#region);
+    const writes = writesOfDraft(draft, session);
+    if (writes.length === 0) return this.#prepared({ ...session, told: [], value, draft }, version);
+    const told = [tell(session.state.write(writes, command.timestampMs))];
+    return this.#prepared({ ...session, told, value, draft }, version);
+  }
+
+  #open(region: Region, slice?: FadingSlice): Session {
+    return openSession(this.#store, region, this.#options, slice);
+  }
+
+  #prepared(work: RegionWork, version: number): Prepared {
+    const { state, things, told, value } = work;
+    const keys = [...new Set([...things.changedKeys(), ...(work.keys ?? [])])];
+    const draft = materialize(work, keys, this.#store, version);
+    for (const { before, after } of work.draft?.indexes.values() ?? []) {
+      draft.setIndex(before, after);
+    }
+    return {
+      outcome: { ok: true, value },
+      effects: effectsText(draft),
+      commit: (digest) => {
+        this.#graph.commit(draft, digest);
+        things.commit(digest, version);
+        for (const { change, text } of told) this.#pending.add(change, text);
+        const region = work.region ?? (this.#region as Region);
+        const floor = join(region.floor, state.stable());
+        this.#keep({ ...region, meta: state.meta, floor }, digest, version);
+        if (this.#pending.chars > REGION_LIMITS.pendingCharsMax) this.flush();
+      },
+    };
+  }
+
+  #keep(region: Region, digest: DigestSums, version: number): void {
+    if (this.#region?.meta.closed !== region.meta.closed) {
+      this.#keepClosed(region.meta.closed, digest, version);
+    }
+    this.#region = region;
+    const text = regionText(region);
+    if (text === this.#note?.text) return;
+    const note = noteRecord(REGION_NOTE, text, version);
+    digest.change(noteDigestKey(REGION_NOTE), this.#note?.hash ?? 0, note.hash);
+    this.#note = note;
+  }
+
+  #keepClosed(entries: readonly ClosedEntry[], digest: DigestSums, version: number): void {
+    const now = new Map(entries.map((entry) => [`${CLOSED_NOTE}${closedName(entry)}`, entry]));
+    for (const [id, before] of this.#closed) {
+      if (!now.has(id)) this.#changeClosed(before, undefined, digest);
+    }
+    for (const [id, entry] of now) {
+      if (this.#closed.has(id)) continue;
+      this.#changeClosed(undefined, noteRecord(id, JSON.stringify(entry), version), digest);
+    }
+  }
+
+  #changeClosed(
+    before: TextRecord | undefined,
+    after: TextRecord | undefined,
+    digest: DigestSums,
+  ): void {
+    const { id } = (after ?? before) as TextRecord;
+    digest.change(noteDigestKey(id), before?.hash ?? 0, after?.hash ?? 0);
+    this.#store.changeNote(before, after);
+    if (after === undefined) this.#closed.delete(id);
+    else this.#closed.set(id, after);
+  }
+}
