@@ -1,0 +1,207 @@
+import { expect, it } from "vitest";
+import { type JsonValue, parseRegionId, type RegionId } from "../../../pkg/base/index.js";
+import type { Operation } from "../../../pkg/storage/index.js";
+import { parseChange } from "../../../pkg/storage/regions/change-text.js";
+import { closedName } from "../../../pkg/storage/regions/closed-conflicts.js";
+import { MemoryThings } from "../../../pkg/storage/regions/memory-things.js";
+import { RegionState } from "../../../pkg/storage/regions/region-state.js";
+import { REGION_RULES } from "../../../pkg/storage/regions/rules.js";
+import { type SeededRandom, seededRandom } from "../../support/index.js";
+import { StoredRegion } from "./stored-region.js";
+
+const RUNS = Number(process.env.STORED_REGION_RUNS ?? 4);
+const FROM = Number(process.env.STORED_REGION_FROM ?? 0);
+const STEPS = 90;
+const START_MS = 1_700_000_000_000;
+const NODES = ["a", "b", "c"];
+const EDGES = ["e", "f"];
+const STRATEGIES = ["last_write_wins", "first_write_wins", "manual"] as const;
+type StrategyName = (typeof STRATEGIES)[number];
+
+class StoredWorld {
+  readonly #random: SeededRandom;
+  readonly #strategy: StrategyName;
+  readonly regions: StoredRegion[] = [];
+  /** Every change there was, as it was first told. */
+  readonly #told = new Map<RegionId, string[]>();
+  relayed = 0;
+  conflicts = 0;
+  #nowMs = START_MS;
+
+  constructor(seed: string, strategy: StrategyName) {
+    this.#random = seededRandom(seed);
+    this.#strategy = strategy;
+  }
+
+  async run(): Promise<readonly string[]> {
+    const names = ["eu", "us", "ap"].map((name) => parseRegionId(name) as RegionId);
+    for (const self of names) {
+      const others = names.filter((other) => other !== self).sort();
+      const settings = { self, others, strategy: this.#strategy, driftMsMax: 10_000 };
+      this.regions.push(await StoredRegion.found(this.#random.fork(self), settings));
+      this.#told.set(self, []);
+    }
+    for (let step = 0; step < STEPS; step += 1) await this.#step();
+    for (let round = 0; round < 6; round += 1) {
+      for (const to of this.regions) for (const from of this.regions) await this.#hear(from, to);
+    }
+    return this.#problems();
+  }
+
+  async #step(): Promise<void> {
+    const random = this.#random;
+    this.#nowMs += random.pick([0, 1, 500]);
+    const region = random.pick(this.regions);
+    const kind = random.below(20);
+    if (kind < 9) await region.write(this.#operations(), this.#nowMs);
+    else if (kind < 14) await this.#hear(random.pick(this.regions), region);
+    else if (kind < 15) await this.#relay(region);
+    else if (kind < 16) await this.#increment(region);
+    else if (kind < 17) await this.#resolve(region);
+    else if (kind < 19) {
+      await region.run({ op: "forget", beforeMs: this.#nowMs + 1e9, after: "" }, this.#nowMs);
+    } else region.skewMs = random.pick([0, 700, -3_600_000, 3_600_000]);
+    this.#note(region);
+  }
+
+  /** Before others have it and it is dropped. */
+  #note(region: StoredRegion): void {
+    const told = this.#told.get(region.self) as string[];
+    const page = region.first.changesOf(region.self, told.length, ALL);
+    told.push(...page.texts);
+  }
+
+  async #hear(from: StoredRegion, to: StoredRegion): Promise<void> {
+    if (from === to) return;
+    const { self } = from;
+    const have = to.state.meta.have.get(self) ?? 0;
+    const again = this.#random.chance(1, 6) ? 1 : 0;
+    const told = this.#told.get(self) as string[];
+    const texts = told.slice(Math.max(0, have - again)).slice(0, 1 + this.#random.below(20));
+    const contains = from.state.meta.have;
+    const upTo = contains.get(self) ?? 0;
+    await to.run({ op: "receive", from: self, upTo, contains, texts }, this.#nowMs);
+  }
+
+  /** Passes on what it heard from a third. */
+  async #relay(to: StoredRegion): Promise<void> {
+    const others = this.regions.filter((other) => other !== to);
+    const [from, third] = this.#random.chance(1, 2) ? others : others.reverse();
+    if (from === undefined || third === undefined) return;
+    const have = to.state.meta.have.get(third.self) ?? 0;
+    if (have < (from.state.floor.get(third.self) ?? 0)) return;
+    const { texts } = from.first.changesOf(third.self, have, ALL);
+    this.relayed += texts.length;
+    const contains = from.state.meta.have;
+    const upTo = contains.get(from.self) ?? 0;
+    await to.run({ op: "receive", from: from.self, upTo, contains, texts }, this.#nowMs);
+  }
+
+  async #increment(region: StoredRegion): Promise<void> {
+    const key = `n:${this.#random.pick(NODES)}`;
+    await region.run({ op: "increment", key, property: "n", by: 3 }, this.#nowMs);
+  }
+
+  async #resolve(region: StoredRegion): Promise<void> {
+    const { conflicts } = region.first.conflicts("", 100);
+    this.conflicts += conflicts.length;
+    const [conflict] = conflicts;
+    if (conflict === undefined) return;
+    const choice = { keep: "winner" } as const;
+    const result = await region.run({ op: "resolve", id: conflict.id, choice }, this.#nowMs);
+    if (!result.ok) throw new Error(`${conflict.id}: ${result.message}`);
+  }
+
+  #operations(): Operation[] {
+    const count = this.#random.pick([1, 1, 1, 2, 3]);
+    return Array.from({ length: count }, () => this.#operation());
+  }
+
+  #operation(): Operation {
+    const random = this.#random;
+    const id = random.pick(NODES);
+    const kind = random.below(8);
+    const value = random.pick<JsonValue>([1, 2, "x", null, [1], { k: 1 }]);
+    const properties = Object.fromEntries([[random.pick(["p", "q", "n"]), value]]);
+    if (kind < 3)
+      return { op: "put_node", id, labels: random.pick([[], ["A"], ["A", "B"]]), properties };
+    if (kind < 4) return { op: "patch_node", id, properties };
+    if (kind < 5) return { op: "delete_node", id, detach: random.chance(2, 3) };
+    const edge = random.pick(EDGES);
+    if (kind < 6) return { op: "delete_edge", id: edge };
+    const [from, to] = [random.pick(NODES), random.pick(NODES)];
+    return { op: "put_edge", id: edge, from, to, type: random.pick(["T", "U"]), properties };
+  }
+
+  async #problems(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const region of this.regions) found.push(...(await region.problems()));
+    const outcomes = await Promise.all(this.regions.map(outcomeOf));
+    if (new Set(outcomes).size > 1) found.push(`regions differ:\n${outcomes.join("\n")}`);
+    const expected = this.#expected();
+    if (outcomes[0] !== expected) found.push(`${outcomes[0]}\nshould be\n${expected}`);
+    return found;
+  }
+
+  /** By the pure merge of all changes, without a store, a log or a graph. */
+  #expected(): string {
+    const self = parseRegionId("zz") as RegionId;
+    const options = {
+      self,
+      others: [...this.#told.keys()],
+      strategy: this.#strategy,
+      driftMsMax: 10_000,
+      closedConflictsMax: 1_000,
+    };
+    const state = new RegionState(options, new MemoryThings(), REGION_RULES);
+    for (let round = 0; round < 200; round += 1) {
+      let moved = false;
+      for (const [region, texts] of this.#told) {
+        const next = texts[state.meta.have.get(region) ?? 0];
+        if (next === undefined) continue;
+        moved ||= state.receive(parseChange(JSON.parse(next)), START_MS).outcome === "applied";
+      }
+      if (!moved) break;
+    }
+    const graph = [...NODES.map((id) => `n:${id}`), ...EDGES.map((id) => `e:${id}`)].flatMap(
+      (key) => {
+        const image = state.image(key);
+        return image === undefined
+          ? []
+          : [[key, image.labels, image.properties, image.shape ?? null]];
+      },
+    );
+    const conflicts = [...state.conflicts()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return JSON.stringify([graph.sort(), conflicts, state.meta.closed.map(closedName)]);
+  }
+}
+
+async function outcomeOf(region: StoredRegion): Promise<string> {
+  const graph = [...(await region.graph())].map(([key, thing]) => {
+    const { labels, properties, from, to, type } = thing as Record<string, JsonValue>;
+    const shape = from === undefined ? null : { from, to, type };
+    return [key, labels ?? [], properties, shape];
+  });
+  const conflicts = [...region.first.conflicts("", 1_000).conflicts];
+  conflicts.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return JSON.stringify([graph.sort(), conflicts, region.state.meta.closed.map(closedName)]);
+}
+
+const ALL = { countMax: 10_000, charsMax: 10_000_000 };
+
+it("MR-19 MR-20 stored regions end as the pure merge says, and all their nodes alike", async () => {
+  const seen = { relayed: 0, conflicts: 0, restarts: 0 };
+  for (let run = FROM; run < FROM + RUNS; run += 1) {
+    const strategy = STRATEGIES[run % STRATEGIES.length] as StrategyName;
+    const world = new StoredWorld(`stored/${run}`, strategy);
+    try {
+      expect(await world.run(), `run ${run}`).toEqual([]);
+    } finally {
+      for (const region of world.regions) await region.close();
+    }
+    seen.relayed += world.relayed;
+    seen.conflicts += world.conflicts;
+    for (const { restarts } of world.regions) seen.restarts += restarts;
+  }
+  for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0);
+}, 600_000);
