@@ -138,6 +138,19 @@ describe("a node's answers", () => {
     expect(out).toContain("1970-01-01T00:00:00.000Z  role  role=leader");
   });
 
+  it("NC-5 history shows what befell the roles of a pair before the start, too", async () => {
+    const lost = { at: 0, event: "salvaged", epoch: 3, cause: "not in b's log", entries: 7 };
+    const failovers = [{ at: 0, event: "became_primary", epoch: 2, cause: "x" }, lost];
+    const url = await serve(node({ "/admin/history": [200, { failovers, events: [] }] }));
+    const { out } = await run(["history", "--limit", "1", "--endpoint", url]);
+    expect(out).toBe(
+      "1970-01-01T00:00:00.000Z  salvaged  epoch=3 cause=not in b's log entries=7\n" +
+        "\nsince the start\nnothing has happened yet\n",
+    );
+    const json = await run(["history", "--json", "--endpoint", url]);
+    expect(JSON.parse(json.out)).toMatchObject({ failovers, events: [] });
+  });
+
   it("NC-2 the first endpoint that answers counts; none is exit 3", async () => {
     const [gone, url] = [await nobody(), await serve(node(WELL))];
     const { exit, out } = await run(["status", "--json", "--endpoint", `${gone}, ${url}/`]);

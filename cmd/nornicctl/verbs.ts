@@ -53,9 +53,14 @@ export async function lag(client: Client, max: number | undefined): Promise<Answ
   if (typeof body.lag_entries !== "number") throw unexpected(client, "/admin/replication/lag");
   const peers = list(body.peers);
   const rows = [
-    ["node", "entries", "ms"],
-    ["this node", show(body.lag_entries), show(body.lag_ms)],
-    ...peers.map(({ id, lag_entries, lag_ms }) => [show(id), show(lag_entries), show(lag_ms)]),
+    ["node", "entries", "ms", "bytes"],
+    ["this node", show(body.lag_entries), show(body.lag_ms), show(body.lag_bytes)],
+    ...peers.map(({ id, lag_entries, lag_ms, lag_bytes }) => [
+      show(id),
+      show(lag_entries),
+      show(lag_ms),
+      show(lag_bytes),
+    ]),
   ];
   const worst = Math.max(
     body.lag_entries,
@@ -69,26 +74,32 @@ export async function lag(client: Client, max: number | undefined): Promise<Answ
   };
 }
 
-/** What happened to the node since it started, oldest first. */
+/** What happened to the node since it started, and to the roles of a pair before; oldest first. */
 export async function history(client: Client, limit: number | undefined): Promise<Answer> {
   const body = await client.json("/admin/history");
   if (!Array.isArray(body.events)) throw unexpected(client, "/admin/history");
-  const all = list(body.events);
-  const events = limit === undefined ? all : all.slice(Math.max(0, all.length - limit));
+  const last = (all: readonly Json[]) =>
+    limit === undefined ? all : all.slice(Math.max(0, all.length - limit));
+  const events = last(list(body.events));
+  const failovers = last(list(body.failovers));
+  const at = (event: Json) => (typeof event.at === "number" ? timeText(event.at) : "-");
   const rows = events.map((event) => [
     show(event.sequence),
-    typeof event.at === "number" ? timeText(event.at) : "-",
+    at(event),
     show(event.kind),
     eventText(event),
   ]);
+  const kept = failovers.map((event) => [at(event), show(event.event), eventText(event)]);
+  const since = rows.length === 0 ? "nothing has happened yet\n" : table(rows);
   return {
     exit: EXIT.ok,
-    json: { endpoint: client.endpoint, events },
-    text: rows.length === 0 ? "nothing has happened yet\n" : table(rows),
+    json: { endpoint: client.endpoint, failovers, events },
+    text: kept.length === 0 ? since : `${table(kept)}\nsince the start\n${since}`,
   };
 }
 
-function eventText({ sequence: _sequence, at: _at, kind: _kind, ...facts }: Json): string {
+function eventText(event: Json): string {
+  const { sequence: _sequence, at: _at, kind: _kind, event: _event, ...facts } = event;
   return Object.entries(facts)
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name}=${show(value)}`)

@@ -138,6 +138,9 @@ function clusterParts(config: Config, replicator: ReplicatorClient) {
     adminActions: { ...nodeActions(replicator), ...actions(replicator) },
     verifyReplicas: async () =>
       (await replicator.order("verify", {}, { timeoutMs: VERIFY_MS_MAX })) as ReplicasReport,
+    ...(config.mode === "ha_standby"
+      ? { failovers: () => replicator.order("failovers", {}, ask) }
+      : {}),
     leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,
   };
 }

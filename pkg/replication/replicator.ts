@@ -58,6 +58,8 @@ export interface PeerHealth {
   readonly lag: number | null;
   /** How long it has been without something committed; null or missing where nobody can know. */
   readonly lagMs?: number | null;
+  /** Bytes of the log that it lacks, about; missing where no node says so. */
+  readonly lagBytes?: number | null;
   readonly state: string;
   /** null where this node cannot know. */
   readonly lastContactMs: number | null;

@@ -69,6 +69,8 @@ export interface ServiceParts {
   readonly adminActions?: AdminActions | undefined;
   /** Compares the replicas of all members; missing where there is one. */
   readonly verifyReplicas?: (() => Promise<ReplicasReport>) | undefined;
+  /** What befell this node's role, kept over restarts, oldest first; missing where nothing is kept. */
+  readonly failovers?: (() => Promise<JsonValue>) | undefined;
   /** The leader's own picture of itself and the others. */
   readonly leaderHealth?: (() => Promise<Health>) | undefined;
 }
@@ -197,6 +199,10 @@ class NodeService implements Service {
 
   history() {
     return this.#history.entries();
+  }
+
+  async failovers() {
+    return (await this.#parts.failovers?.()) ?? [];
   }
 
   async walPosition(): Promise<{ applied: Position; durable: Position }> {

@@ -151,7 +151,10 @@ export interface Service {
   /** Brings the gauges up to date; call before metrics are read. */
   refreshMetrics(): Promise<void>;
 
+  /** Since the start. */
   history(): readonly HistoryEntry[];
+  /** What befell this node's role, also before the start, as its mode keeps it; oldest first. */
+  failovers(): Promise<JsonValue>;
   /** Last entry applied here, and the last one that a power cut cannot take from the storage. */
   walPosition(): Promise<{ readonly applied: Position; readonly durable: Position }>;
   /**

@@ -47,7 +47,9 @@ export function addAdminRoutes(app: FastifyInstance, context: HttpContext): void
       storage_durable: durable,
     };
   });
-  tell("/admin/history", "Role, leader and state events since the start", async () => ({
+  const history = "Events of role, leader and state since the start; failovers also of before";
+  tell("/admin/history", history, async () => ({
+    failovers: await service.failovers(),
     events: service.history().map(({ sequence, event }) => ({ sequence, ...event })),
   }));
   addRoute(app, context, {

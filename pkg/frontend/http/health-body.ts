@@ -21,9 +21,10 @@ export function replicationHealth(health: Health) {
     lag_ms: health.lagMs,
     region: health.region,
     ...(health.stage === undefined ? {} : pairHealth(health)),
-    peers: health.peers.map(({ lastContactMs, lagMs, ...peer }) => ({
+    peers: health.peers.map(({ lastContactMs, lagMs, lagBytes, ...peer }) => ({
       ...peer,
       lag_ms: lagMs ?? null,
+      lag_bytes: lagBytes ?? null,
       last_contact: lastContactMs,
     })),
   };
@@ -47,17 +48,21 @@ export function members(health: Health) {
     match_index: health.durableIndex as number | null,
     lag: health.lagEntries as number | null,
     lag_ms: health.lagMs as number | null,
+    lag_bytes: health.isLeader ? 0 : (null as number | null),
   };
-  const others = health.peers.map(({ id, address, role, state, healthy, lag, lagMs }) => ({
-    id,
-    address,
-    state,
-    role,
-    healthy,
-    match_index: lag === null ? null : Math.max(0, health.lastIndex - lag),
-    lag,
-    lag_ms: lagMs ?? null,
-  }));
+  const others = health.peers.map(
+    ({ id, address, role, state, healthy, lag, lagMs, lagBytes }) => ({
+      id,
+      address,
+      state,
+      role,
+      healthy,
+      match_index: lag === null ? null : Math.max(0, health.lastIndex - lag),
+      lag,
+      lag_ms: lagMs ?? null,
+      lag_bytes: lagBytes ?? null,
+    }),
+  );
   return [self, ...others];
 }
 
@@ -81,10 +86,17 @@ export function replicationLag(own: Health, cluster: Health) {
   return {
     lag_entries: Math.max(own.lagEntries, asSeen?.lag ?? 0),
     lag_ms: Math.max(own.lagMs, asSeen?.lag_ms ?? 0),
+    lag_bytes: asSeen?.lag_bytes ?? null,
     as_seen_by: cluster.nodeId,
     peers: all
       .filter(({ id }) => id !== own.nodeId)
-      .map(({ id, role, lag, lag_ms }) => ({ id, role, lag_entries: lag, lag_ms })),
+      .map(({ id, role, lag, lag_ms, lag_bytes }) => ({
+        id,
+        role,
+        lag_entries: lag,
+        lag_ms,
+        lag_bytes,
+      })),
   };
 }
 

@@ -392,6 +392,7 @@ describe("health and operations", () => {
     ]) {
       expect([path, (await ask("GET", path)).status]).toEqual([path, 200]);
     }
+    expect((await ask("GET", "/admin/history")).body.failovers).toEqual([]);
     expect((await ask("POST", "/admin/verify")).body).toMatchObject({ equal: true, shards: 1024 });
     const add = await ask("POST", "/admin/cluster/add", { node_id: "n2", address: "x:1" });
     expect(add).toMatchObject({

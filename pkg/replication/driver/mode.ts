@@ -69,6 +69,8 @@ export interface Mode<State, I, E> {
   /** Ends in `host.settleOrder`. */
   order(ticket: number, order: Order): void;
   describe(note: string): { readonly level: LogLevel; readonly text: string };
+  /** The core noted that; after it is in the log of the program. */
+  noted?(note: string, reason: string): void;
   health(): ModeHealth;
   /**
    * The log is about to be cut up to the index; what only it held must be kept elsewhere first.

@@ -225,6 +225,7 @@ export class ReplicationNode<State, I extends Kind, E extends Kind> {
   #onNote(event: string, reason: string): void {
     const { level, text } = this.#parts.mode.describe(event);
     this.#parts.logger.log(level, event, text, { reason, term: this.#driver.view().term });
+    this.#parts.mode.noted?.(event, reason);
   }
 
   #onStep(): void {

@@ -3,15 +3,17 @@ import type { ModeHealth } from "../driver/mode.js";
 import type { LogStore } from "../ports/index.js";
 import type { Health, PeerHealth } from "../replicator.js";
 import type { HaState } from "./core/state.js";
+import type { HaCore } from "./core/step.js";
 import type { HaView, StandbyView } from "./core/view.js";
 import type { PeerAddress } from "./peers.js";
 
 export interface HealthParts {
   readonly own: PeerAddress;
   readonly peers: readonly PeerAddress[];
+  readonly core: HaCore;
   readonly state: HaState;
-  readonly view: HaView;
-  readonly tickMs: number;
+  readonly log: LogStore;
+  readonly timing: { readonly tickMs: number };
   /** For how long this node has lacked something, in milliseconds. */
   readonly lagMs: number;
   isConnected(id: NodeId): boolean;
@@ -22,7 +24,8 @@ type HaHealth = ModeHealth & Pick<Health, "lagEntries" | "stage" | "inSync" | "s
 
 /** The pair as this node sees it: only the primary knows what each standby has. */
 export function haHealth(parts: HealthParts): HaHealth {
-  const { own, peers, state, view, lagMs } = parts;
+  const { own, peers, core, state, lagMs } = parts;
+  const view = core.view(state);
   const primary = primaryOf(state, own.id);
   const known = [own, ...peers].find(({ id }) => id === primary);
   return {
@@ -33,7 +36,7 @@ export function haHealth(parts: HealthParts): HaHealth {
     stage: view.stage,
     inSync: view.stage === "streaming" && state.follow?.told === true,
     splitBrainPossible: view.splitBrainPossible,
-    peers: peers.map((peer) => peerHealth(parts, peer, primary)),
+    peers: peers.map((peer) => peerHealth(parts, view, peer, primary)),
   };
 }
 
@@ -49,8 +52,14 @@ export function lagBytes(log: LogStore, match: LogIndex): number {
   return entries <= 0 ? 0 : Math.round((log.sizeBytes / entries) * Math.min(behind, entries));
 }
 
-function peerHealth(parts: HealthParts, peer: PeerAddress, primary: NodeId | null): PeerHealth {
-  const { view, tickMs, isConnected, nameOf } = parts;
+function peerHealth(
+  parts: HealthParts,
+  view: HaView,
+  peer: PeerAddress,
+  primary: NodeId | null,
+): PeerHealth {
+  const { log, timing, isConnected, nameOf } = parts;
+  const { tickMs } = timing;
   const connected = isConnected(peer.id);
   const seen = view.standbys.find(({ id }) => id === peer.id);
   const common = { id: nameOf(peer.id) as string, address: peer.address };
@@ -60,6 +69,8 @@ function peerHealth(parts: HealthParts, peer: PeerAddress, primary: NodeId | nul
       role: seen.inSync ? "sync_standby" : "standby",
       healthy: seen.inContact && seen.aligned,
       lag: seen.lagEntries,
+      lagMs: seen.lagTicks * tickMs,
+      lagBytes: lagBytes(log, seen.durable),
       state: stateOf(seen, connected),
       lastContactMs: seen.silentTicks * tickMs,
     };

@@ -3,10 +3,13 @@ import type { Clock, Counter, Gauge, Metrics } from "../../runtime/index.js";
 import type { LogStore } from "../ports/index.js";
 import { AppendToSent } from "./append-to-sent.js";
 import type { HaState } from "./core/state.js";
+import type { HaCore } from "./core/step.js";
 import { lagBytes } from "./health.js";
 import type { WalBatch } from "./messages.js";
 
 export interface HaMetersParts {
+  readonly core: HaCore;
+  readonly timing: { readonly tickMs: number };
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: LogStore;
@@ -18,9 +21,11 @@ export class HaMeters {
   readonly #parts: HaMetersParts;
   readonly #failovers: Counter;
   readonly #lagEntries: Gauge;
+  readonly #lagSeconds: Gauge;
   readonly #lagBytes: Gauge;
   readonly #appendToSent: AppendToSent;
   #wasPrimary: boolean | undefined;
+  readonly #told = new Set<NodeId>();
   #lag = 0;
   /** When this standby last had all that its primary had told of. */
   #evenMs: number;
@@ -38,6 +43,11 @@ export class HaMeters {
     this.#lagEntries = metrics.gauge(
       "nornicdb_standby_lag_entries",
       "Entries of the primary's log that a standby has not acknowledged",
+      ["peer"],
+    );
+    this.#lagSeconds = metrics.gauge(
+      "nornicdb_standby_lag_seconds",
+      "For how long a standby has lacked something of the primary's log",
       ["peer"],
     );
     this.#lagBytes = metrics.gauge(
@@ -70,13 +80,25 @@ export class HaMeters {
     return this.#lag === 0 ? 0 : this.#parts.clock.monotonicMs() - this.#evenMs;
   }
 
-  /** Now and then. */
-  measure({ lead }: HaState): void {
-    const { log, nameOf } = this.#parts;
-    for (const [id, { progress }] of lead?.peers ?? []) {
+  /** Now and then. Of standbys that are another's now nothing is told. */
+  measure(state: HaState): void {
+    const { core, log, nameOf, timing } = this.#parts;
+    const { standbys } = core.view(state);
+    if (standbys.length === 0) this.#forget();
+    for (const { id, durable, lagEntries, lagTicks } of standbys) {
       const peer = nameOf(id);
-      this.#lagEntries.set(Math.max(0, log.last.index - progress.match), { peer });
-      this.#lagBytes.set(lagBytes(log, progress.match), { peer });
+      this.#told.add(peer);
+      this.#lagEntries.set(lagEntries, { peer });
+      this.#lagSeconds.set((lagTicks * timing.tickMs) / 1000, { peer });
+      this.#lagBytes.set(lagBytes(log, durable), { peer });
     }
+  }
+
+  #forget(): void {
+    for (const peer of this.#told) {
+      for (const gauge of [this.#lagEntries, this.#lagSeconds, this.#lagBytes])
+        gauge.forget({ peer });
+    }
+    this.#told.clear();
   }
 }

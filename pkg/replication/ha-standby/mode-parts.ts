@@ -5,6 +5,7 @@ import type { Verification, VerificationHost } from "../verification/index.js";
 import type { CopiesHost, HaCopies } from "./copies.js";
 import type { HaEffect } from "./core/effects.js";
 import type { HaCore } from "./core/step.js";
+import type { FailoverLog } from "./failover-log.js";
 import type { PeerAddress } from "./peers.js";
 import type { SalvageFiles } from "./salvage/salvage-files.js";
 
@@ -28,6 +29,7 @@ export interface HaModeParts {
   readonly transport: Transport;
   readonly arbiter: Arbiter;
   readonly salvage: SalvageFiles;
+  readonly failovers: FailoverLog;
   readonly openCopies: (host: CopiesHost) => Promise<HaCopies>;
   readonly openVerification: (host: VerificationHost) => Verification;
   readonly clock: Clock;

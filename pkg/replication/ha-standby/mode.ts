@@ -263,15 +263,14 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     return NOTES[note] ?? { level: "info", text: `[replication] ${note}` };
   }
 
+  noted(event: string, cause: string): void {
+    this.#parts.failovers.noted(event, this.#bound().state().hard.term, cause);
+  }
+
   health(): ModeHealth {
-    const { core, own, peers, timing } = this.#parts;
-    const state = this.#bound().state();
     return haHealth({
-      own,
-      peers,
-      state,
-      view: core.view(state),
-      tickMs: timing.tickMs,
+      ...this.#parts,
+      state: this.#bound().state(),
       lagMs: this.#meters.lagMs(),
       isConnected: (id) => this.#peers.isConnected(id),
       nameOf: (id) => this.#peers.nameOf(id),
@@ -315,6 +314,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     await this.#lease.close();
     await this.#parts.transport.close();
     await this.#copies?.close();
+    await this.#parts.failovers.close();
   }
 
   #primary(): NodeId | null {
@@ -323,6 +323,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
 
   #workOf(action: string): (() => Promise<JsonValue>) | undefined {
     if (action === "verify") return () => this.#verification.verify();
+    if (action === "failovers") return async () => this.#parts.failovers.list() as never;
     if (action === "front ends") return async () => this.#frontEnds.own;
     if (action === "describe") return async () => ({ ...this.#bound().health() }) as never;
     return undefined;

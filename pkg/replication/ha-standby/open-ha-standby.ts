@@ -14,6 +14,7 @@ import { Verification } from "../verification/index.js";
 import { HaCopies } from "./copies.js";
 import { DEFAULT_HA_LIMITS, type HaTicks, type SyncMode } from "./core/options.js";
 import { createHaCore } from "./core/step.js";
+import { FailoverLog } from "./failover-log.js";
 import { InstallingFile } from "./installing-file.js";
 import { HaMode } from "./mode.js";
 import type { HaTiming } from "./mode-parts.js";
@@ -99,6 +100,7 @@ export async function openHaStandby(parts: OpenHaStandbyParts): Promise<HaMode> 
     log,
     transport: parts.transport,
     arbiter: parts.arbiter,
+    failovers: FailoverLog.open({ fileSystem, directory, clock, logger }),
     salvage: new SalvageFiles({ fileSystem, directory: join(directory, "salvage"), clock }),
     openCopies: (host) =>
       HaCopies.open(
