@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { ConfigError, renderConfig, renderProblems } from "../../pkg/config/index.js";
+import { limitGarbage } from "../../pkg/runtime/node/index.js";
 import { EXIT } from "../exit-codes.js";
 import { configFromCommand } from "./read-config.js";
 import { serve } from "./serve.js";
@@ -10,7 +11,7 @@ function buildProgram(): Command {
   const program = new Command("nornicd")
     .description("The graph store's server.")
     .option("--config <file>", "YAML file with settings (NORNICDB_CONFIG)")
-    .option("--mode <mode>", "standalone or raft (NORNICDB_CLUSTER_MODE)")
+    .option("--mode <mode>", "standalone, ha_standby or raft (NORNICDB_CLUSTER_MODE)")
     .option("--node-id <id>", "name of this node (NORNICDB_CLUSTER_NODE_ID)")
     .option("--data-dir <folder>", "where everything is kept (NORNICDB_DATA_DIR)")
     .option("--witness", "hold the leases of standby pairs, and nothing else (NORNICDB_WITNESS)")
@@ -38,6 +39,7 @@ function buildProgram(): Command {
   return program;
 }
 
+limitGarbage();
 try {
   await buildProgram().parseAsync();
 } catch (error) {

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import type { ResourceLimits } from "node:worker_threads";
 
 /**
@@ -5,3 +6,15 @@ import type { ResourceLimits } from "node:worker_threads";
  * generation makes it no faster, and six of them are most of what a node would weigh.
  */
 export const THREAD_LIMITS: Readonly<ResourceLimits> = { maxYoungGenerationSizeMb: 6 };
+
+/** Garbage may grow to that part of what is in use before V8 collects it; its own default is 300. */
+const GARBAGE_PERCENT = 60;
+
+/**
+ * For a process that is ours alone: holds for all its threads, those that run already too. A
+ * request outlives a few collections of the young generation, so under load most of what dies is
+ * garbage of the old one, three times what is in use; collecting sooner costs about 1 % of a core.
+ */
+export function limitGarbage(): void {
+  setFlagsFromString(`--heap-growing-percent=${GARBAGE_PERCENT}`);
+}

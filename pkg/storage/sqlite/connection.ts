@@ -7,8 +7,10 @@ export type Statement = Database.Statement<unknown[]>;
 /** Two connections on one WAL file are safe from here on: older ones may corrupt it (FC-049). */
 const VERSION_MIN = [3, 51, 3] as const;
 
-const CACHE_KIB = 16 * 1024;
-const MMAP_BYTES = 1024 * 1024 * 1024;
+/** Of each connection, and a node has three. */
+const CACHE_KIB = 4 * 1024;
+/** Mapped pages made nothing faster, and each connection's would be part of what a node weighs. */
+const MMAP_BYTES = 0;
 const BUSY_MS = 5_000;
 
 /** Set at every open and read back: a new file and a reopened one have different defaults. */
