@@ -23,6 +23,7 @@ export {
   ReplicationError,
   type Replicator,
   type ReplicatorEvent,
+  type WriteOptions,
 } from "./replication/index.js";
 export type {
   ApplyResult,

@@ -23,6 +23,7 @@ export { checkLimits, DEFAULT_LIMITS, type ReplicationLimits } from "./limits.js
 export { type PackedPayloads, PayloadPacker, unpackPayloads } from "./payload.js";
 export {
   type ApplyOptions,
+  DURABILITIES,
   type Durability,
   type Health,
   MODES,
@@ -34,5 +35,6 @@ export {
   type Receipt,
   type Replicator,
   type ReplicatorEvent,
+  type WriteOptions,
 } from "./replicator.js";
 export { StandaloneMode } from "./standalone/mode.js";

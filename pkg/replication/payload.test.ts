@@ -15,6 +15,18 @@ describe("payload packer", () => {
     );
   });
 
+  it("CL-6 the durability that a write asks for travels beside its payload, once", () => {
+    const packer = new PayloadPacker();
+    const add = (durability?: "received") =>
+      packer.add(7, new Uint8Array(), "t", "r" as RequestId, durability);
+    add();
+    add("received");
+    add();
+    expect(packer.take().wants).toEqual([[1, "received"]]);
+    add();
+    expect(packer.take()).not.toHaveProperty("wants");
+  });
+
   it("CL-3 any data and any printable id survive, also in company", () => {
     const id = fc
       .string({ minLength: 1, maxLength: 40 })

@@ -1,5 +1,6 @@
 import type { RequestId } from "../base/index.js";
 import type { CommandTypeCode } from "./command.js";
+import type { Durability } from "./replicator.js";
 
 /** What JSON must escape, and what NornicDB's encoder escapes beyond it. */
 const NEEDS_ESCAPE = /["\\<>&]/;
@@ -23,6 +24,8 @@ export function toTimestamp(wallMs: number): string {
 export interface PackedPayloads {
   readonly bytes: Uint8Array;
   readonly ends: Uint32Array;
+  /** Places of those that ask for a durability, and which. */
+  readonly wants?: readonly (readonly [number, Durability])[];
 }
 
 /**
@@ -34,6 +37,7 @@ export class PayloadPacker {
   #buffer = Buffer.allocUnsafeSlow(64 * 1024);
   #used = 0;
   #ends: number[] = [];
+  #wants: [number, Durability][] = [];
 
   get count(): number {
     return this.#ends.length;
@@ -44,7 +48,14 @@ export class PayloadPacker {
   }
 
   /** @param timestamp - RFC 3339, fixed by the node where the command enters */
-  add(type: CommandTypeCode, data: Uint8Array, timestamp: string, requestId: RequestId): number {
+  add(
+    type: CommandTypeCode,
+    data: Uint8Array,
+    timestamp: string,
+    requestId: RequestId,
+    durability?: Durability,
+  ): number {
+    if (durability !== undefined) this.#wants.push([this.#ends.length, durability]);
     const id = NEEDS_ESCAPE.test(requestId)
       ? requestId.replace(/["\\<>&]/g, (character) => ESCAPES[character] as string)
       : requestId;
@@ -72,7 +83,10 @@ export class PayloadPacker {
     const ends = Uint32Array.from(this.#ends);
     this.#used = 0;
     this.#ends = [];
-    return { bytes, ends };
+    if (this.#wants.length === 0) return { bytes, ends };
+    const wants = this.#wants;
+    this.#wants = [];
+    return { bytes, ends, wants };
   }
 }
 

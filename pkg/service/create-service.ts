@@ -277,14 +277,15 @@ class NodeService implements Service {
 
   async #apply(operations: unknown, options: WriteOptions): Promise<Receipt> {
     const command = encodeOperations(validateOperations(operations));
+    const { timeoutMs, durability, signal } = options;
     const requestId = toRequestId(options.requestId);
-    this.#checkTimeout(options.timeoutMs);
+    this.#checkTimeout(timeoutMs);
     const bytes = command.data.byteLength;
     this.admission.enter(bytes);
     try {
       return await this.#parts.replicator.apply(
         { type: command.type, data: command.data, requestId },
-        { timeoutMs: options.timeoutMs, signal: options.signal },
+        { timeoutMs, durability, signal },
       );
     } finally {
       this.admission.leave(bytes);

@@ -1,4 +1,6 @@
 export {
+  DURABILITIES,
+  type Durability,
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,

@@ -1,5 +1,11 @@
 import type { Awaitable, JsonValue, LogIndex, Position } from "../base/index.js";
-import type { Health, ReadLevel, Receipt, ReplicatorEvent } from "../replication/index.js";
+import type {
+  Durability,
+  Health,
+  ReadLevel,
+  Receipt,
+  ReplicatorEvent,
+} from "../replication/index.js";
 import type { SnapshotReader } from "../replication/ports/index.js";
 import type {
   Change,
@@ -21,6 +27,8 @@ export interface WriteOptions {
   /** The same id is applied once; 1-128 printable ASCII characters. */
   readonly requestId?: string | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Acknowledge not before it is at least there; see `WriteOptions` of the replicator. */
+  readonly durability?: Durability | undefined;
   /** Ends the waiting, never the write. */
   readonly signal?: AbortSignal | undefined;
 }

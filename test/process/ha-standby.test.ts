@@ -233,6 +233,34 @@ describe("a pair of processes", () => {
     for (const at of ["a", "b"]) expect(await writers.differing(at)).toEqual([]);
   });
 
+  it("HA-30, CL-6, HT-19 a write may ask for more than the mode, at either node, as far as somebody can give it", async () => {
+    await running({ witness: true, environment: { NORNICDB_CLUSTER_HA_SYNC_MODE: "async" } });
+    const write = (at: string, id: string, durability: string) =>
+      ask(`${pair.node(at).url}/nodes/${id}?durability=${durability}`, "PUT", {});
+    for (const at of ["a", "b"]) {
+      for (const asked of ["local", "received", "persisted"]) {
+        const { body, text } = await write(at, `${at}-${asked}`, asked);
+        const enough = { local: /./, received: /received|persisted/, persisted: /persisted/ }[
+          asked
+        ];
+        expect(body.receipt?.durability, text).toMatch(enough as RegExp);
+        if (asked !== "local") expect(await pair.has("b", `${at}-${asked}`, "QUORUM")).toBe(true);
+      }
+      for (const never of ["quorum", "everywhere"]) {
+        const { status, body } = await write(at, "never", never);
+        expect([status, body.code, body.field]).toEqual([400, "INVALID", "durability"]);
+      }
+    }
+    await pair.kill("b");
+    const refused = await until("the standby is missed", async () => {
+      const answer = await write("a", "alone", "received");
+      return answer.status === 503 && answer;
+    });
+    expect(refused.body).toMatchObject({ code: "NO_STANDBY", outcome: "not_applied" });
+    expect((await write("a", "here", "local")).body.receipt).toMatchObject({ durability: "local" });
+    expect(await pair.has("a", "never")).toBe(false);
+  });
+
   it("HB-3 the witness alone goes away, and comes back: writes go on (FC-087)", async () => {
     await running({ witness: true });
     await pair.kill("w");

@@ -1,7 +1,12 @@
 import type { FastifyRequest } from "fastify";
-import type { Precondition, ReadOptions, WriteOptions } from "../../service/index.js";
+import {
+  DURABILITIES,
+  type Precondition,
+  type ReadOptions,
+  type WriteOptions,
+} from "../../service/index.js";
 import type { HttpContext } from "./context.js";
-import { consistency, invalid, type Query, text, timeout, whole } from "./query.js";
+import { consistency, invalid, oneOf, type Query, text, timeout, whole } from "./query.js";
 
 export function writeOptions(
   context: HttpContext,
@@ -11,6 +16,7 @@ export function writeOptions(
   return {
     requestId: single(request, "idempotency-key"),
     timeoutMs: timeout(query, context.service.limits.timeoutMsMax),
+    durability: oneOf(query, "durability", DURABILITIES),
     signal: context.signals.of(request.raw.socket),
   };
 }

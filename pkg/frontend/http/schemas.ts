@@ -1,3 +1,5 @@
+import { DURABILITIES } from "../../service/index.js";
+
 /** A JSON schema, for the description of the API; requests are checked by the service. */
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -53,7 +55,7 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
     ...object({
       index: whole,
       term: whole,
-      durability: { enum: ["local", "received", "persisted", "quorum"] },
+      durability: { enum: DURABILITIES },
       replayed: { type: "boolean", description: "The request id was known: nothing was done now." },
     }),
   },
@@ -97,6 +99,10 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
 
 export const WRITE_QUERY: Readonly<Record<string, Schema>> = {
   timeout: { ...string, description: "Longest wait, as in Go: 250ms, 1.5s, 1m." },
+  durability: {
+    enum: DURABILITIES,
+    description: "Acknowledge not before the write is at least there; at most what the mode gives.",
+  },
   redirect: { type: "boolean", description: "Answer 307 to the leader instead of forwarding." },
 };
 export const WRITE_HEADERS: Readonly<Record<string, Schema>> = {

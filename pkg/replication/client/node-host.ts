@@ -1,5 +1,6 @@
 import { closeInOrder, type JsonValue, type Position, unreachable } from "../../base/index.js";
 import type { Answer } from "../driver/driver.js";
+import type { Proposal } from "../driver/effects.js";
 import { type NodeParts, ReplicationNode } from "../driver/node.js";
 import { type ErrorData, ReplicationError, toErrorData } from "../errors.js";
 import { unpackPayloads } from "../payload.js";
@@ -56,12 +57,9 @@ export class NodeHost<State, I extends Kind, E extends Kind> {
       return;
     }
     switch (message.kind) {
-      case "propose": {
-        const payloads = unpackPayloads(message.packed);
-        const first = message.firstTicket;
-        node.propose(payloads.map((payload, offset) => ({ ticket: first + offset, payload })));
+      case "propose":
+        node.propose(toProposals(message));
         return;
-      }
       case "read":
         node.read(message.ticket, message.request);
         return;
@@ -95,6 +93,17 @@ export class NodeHost<State, I extends Kind, E extends Kind> {
       this.#parts.deliver({ kind: "stopped", error: describeFailure(error) });
     }
   }
+}
+
+function toProposals(message: Extract<ToNode, { readonly kind: "propose" }>): Proposal[] {
+  const { firstTicket, packed } = message;
+  const proposals = unpackPayloads(packed).map(
+    (payload, offset): Proposal => ({ ticket: firstTicket + offset, payload }),
+  );
+  for (const [at, durability] of packed.wants ?? []) {
+    proposals[at] = { ...(proposals[at] as Proposal), durability };
+  }
+  return proposals;
 }
 
 function toReadReply(ticket: number, outcome: Position | ReplicationError): FromNode {

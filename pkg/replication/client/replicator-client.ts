@@ -24,8 +24,11 @@ import type {
   Receipt,
   Replicator,
   ReplicatorEvent,
+  WriteOptions,
 } from "../replicator.js";
+import { changedHealth } from "./changed-health.js";
 import type { AnswerData, FromNode, NodeChannel, OpenChannel, ToNode } from "./channel.js";
+import { durabilityRefusal } from "./durability.js";
 import { PendingWrites } from "./pending-writes.js";
 
 export interface ClientParts {
@@ -104,8 +107,10 @@ export class ReplicatorClient implements Replicator {
     return this.#started.promise;
   }
 
-  apply(command: Command, options: ApplyOptions = {}): Promise<Receipt> {
-    const refusal = this.#refusal();
+  apply(command: Command, options: WriteOptions = {}): Promise<Receipt> {
+    const { durability } = options;
+    const refusal =
+      this.#refusal() ?? (durability && durabilityRefusal(this.#parts.mode, durability));
     if (refusal !== undefined) return Promise.reject(refusal);
     if (options.signal?.aborted === true) {
       return Promise.reject(
@@ -116,7 +121,7 @@ export class ReplicatorClient implements Replicator {
     const ticket = this.#nextTicket;
     this.#nextTicket += 1;
     const requestId = command.requestId ?? this.#parts.createRequestId();
-    this.#packer.add(command.type, command.data, this.#timestamp(), requestId);
+    this.#packer.add(command.type, command.data, this.#timestamp(), requestId, durability);
     this.#flushSoon();
     const timeoutMs = options.timeoutMs || this.#parts.limits.commitTimeoutMs;
     return this.#pending.wait(ticket, timeoutMs, options.signal);
@@ -124,7 +129,7 @@ export class ReplicatorClient implements Replicator {
 
   applyBatch(
     commands: readonly Command[],
-    options: ApplyOptions = {},
+    options: WriteOptions = {},
   ): Promise<readonly PromiseSettledResult<Receipt>[]> {
     return Promise.allSettled(commands.map((command) => this.apply(command, options)));
   }
@@ -336,7 +341,7 @@ export class ReplicatorClient implements Replicator {
   }
 
   #onEvent(event: ReplicatorEvent): void {
-    if (this.#health !== undefined) this.#health = changed(this.#health, event);
+    if (this.#health !== undefined) this.#health = changedHealth(this.#health, event);
     if (event.kind === "leader") void this.health().catch(() => {});
     for (const listener of this.#listeners) listener(event);
   }
@@ -383,18 +388,4 @@ export class ReplicatorClient implements Replicator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
-}
-
-/** What the node said last, brought up to date by what it says now. */
-function changed(health: Health, event: ReplicatorEvent): Health {
-  if (event.kind === "members") return health;
-  if (event.kind === "role") return { ...health, role: event.role, term: event.term };
-  if (event.kind === "leader") {
-    const { leaderId, term } = event;
-    const isLeader = leaderId === health.nodeId;
-    return { ...health, leaderId, leaderAddr: null, isLeader, term };
-  }
-  const { state, reason } = event;
-  const healthy = state === "ready";
-  return { ...health, state, reason, healthy, isLeader: health.isLeader && state !== "failed" };
 }

@@ -122,3 +122,49 @@ describe("a standby's word", () => {
     expect(lab.answers("a")).toEqual([]);
   });
 });
+
+describe("a write that asks for more than the mode", () => {
+  const ask = (lab: Lab, ticket: number, durability: "received" | "persisted") =>
+    lab.input("a", {
+      kind: "propose",
+      proposals: [
+        { ticket, payload: new Uint8Array([ticket]), durability },
+        { ticket: ticket + 1, payload: new Uint8Array([ticket]) },
+      ],
+    });
+
+  it("HA-30 is held until a standby has it, and the others are not", () => {
+    const lab = new Lab(["a", "b"], { syncMode: "async" }).found();
+    lab.node("b").syncs = false;
+    ask(lab, 1, "persisted");
+    ask(lab, 3, "received");
+    expect(lab.answers("a")).toEqual(["hold 1", "answer 2", "hold 3", "answer 4"]);
+    lab.tick(TICKS.heartbeatTicks);
+    expect(lab.answers("a")).toEqual(["settle 3"]);
+    lab.sync("b");
+    lab.deliver();
+    expect(lab.asked("a", "settle")).toMatchObject([{ ticket: 1, durability: "persisted" }]);
+  });
+
+  it("HA-30 without a standby in contact is refused, and the others are not", () => {
+    const lab = new Lab(["a", "b"], { syncMode: "async" }).found();
+    const { last } = lab.state("a").log;
+    lab.isolate("b");
+    lab.tick(TICKS.contactTicks, ["a"]);
+    ask(lab, 1, "received");
+    expect(lab.answers("a")).toEqual(["refuse 1 NO_STANDBY", "answer 2"]);
+    expect(lab.state("a").log.last).toBe(last + 1);
+  });
+
+  it("HA-30 of unknown fate when the role is lost first", () => {
+    const lab = new Lab(["a", "b"], { syncMode: "async" }).found();
+    lab.node("b").syncs = false;
+    ask(lab, 1, "persisted");
+    lab.deliver();
+    lab.answers("a");
+    const epoch = inEpoch(lab.state("a").hard.term + 5);
+    lab.message("b", "a", { kind: "fence", epoch, reason: "test" } as never);
+    lab.until(() => lab.state("a").lead === null, "it stepped down");
+    expect(lab.answers("a")).toContain("refuse 1 COMMIT_UNKNOWN");
+  });
+});

@@ -7,11 +7,6 @@ import type { HaMessage } from "../messages.js";
 type Durability = Extract<Effect, { kind: "answer" }>["durability"];
 type Shared<Kind extends Input["kind"]> = Extract<Input, { kind: Kind }>;
 
-/** A write may wait for more than the mode asks: `received` or `persisted` by a standby. */
-export interface HaProposal extends Proposal {
-  readonly durability?: Durability | undefined;
-}
-
 /** What happened at the arbiter to the request `id`. `null`: it rejected, the outcome is unknown. */
 export interface ArbiterOutcome {
   readonly kind: "arbiter";
@@ -30,7 +25,7 @@ export type HaInput =
       | "disk"
       | "stop"
     >
-  | { readonly kind: "propose"; readonly proposals: readonly HaProposal[] }
+  | { readonly kind: "propose"; readonly proposals: readonly Proposal[] }
   /** What the disk held at start; `terms`: runs of equal term from `base` on. */
   | {
       readonly kind: "recovered";

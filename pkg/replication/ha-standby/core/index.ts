@@ -4,7 +4,6 @@ export type {
   HaEffect,
   HaInput,
   HaNote,
-  HaProposal,
   HaStep,
 } from "./effects.js";
 export {

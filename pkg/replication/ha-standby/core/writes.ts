@@ -1,9 +1,11 @@
 import type { LogIndex } from "../../../base/index.js";
+import type { Proposal } from "../../driver/effects.js";
 import { hasAuthority, peersOf, perhapsInSync } from "./authority.js";
 import { advanceCommit, answerReads, obstacleOf, setObstacles } from "./commit.js";
 import type { HaEffect, HaInput } from "./effects.js";
 import { handOver } from "./orders.js";
 import { endClaim } from "./roles.js";
+import type { Peer } from "./state.js";
 import { replicateAll } from "./streaming.js";
 import { appendOwn, note, refuse, type Turn } from "./turn.js";
 
@@ -14,21 +16,39 @@ export type Refusal = Pick<Extract<HaEffect, { kind: "refuse" }>, "code" | "reas
 export function onPropose(turn: Turn, input: Of<"propose">): void {
   const { s } = turn;
   if (input.proposals.length === 0) return;
-  const tickets = input.proposals.map((proposal) => proposal.ticket);
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
-    refuse(turn, tickets, refusal.code, refusal.reason);
+    const all = input.proposals.map((proposal) => proposal.ticket);
+    refuse(turn, all, refusal.code, refusal.reason);
     return;
   }
-  const items = input.proposals.map(({ kind, payload }) => ({
+  const proposals = attainable(turn, input.proposals);
+  if (proposals.length === 0) return;
+  const tickets = proposals.map((proposal) => proposal.ticket);
+  const items = proposals.map(({ kind, payload }) => ({
     kind: kind ?? ("command" as const),
     payload,
   }));
   const first: LogIndex = appendOwn(turn, items);
-  const wants = input.proposals.map(({ durability }) => durability ?? null);
+  const wants = proposals.map(({ durability }) => durability ?? null);
   s.waiting = [...s.waiting, { first, term: s.hard.term, tickets, wants }];
   replicateAll(turn);
   advanceCommit(turn);
+}
+
+/** HA-30: a write that asks for a standby's word is not begun where none could give it. */
+function attainable(turn: Turn, proposals: readonly Proposal[]): readonly Proposal[] {
+  const asks = ({ durability }: Proposal) => durability !== undefined && durability !== "local";
+  const asking = proposals.filter(asks);
+  if (asking.length === 0) return proposals;
+  const { s, options } = turn;
+  const peers = [...(s.lead?.peers.values() ?? [])];
+  const isHere = ({ aligned, heardAt }: Peer) =>
+    aligned && s.now - heardAt < options.ticks.contactTicks;
+  if (peers.some(isHere)) return proposals;
+  const tickets = asking.map(({ ticket }) => ticket);
+  refuse(turn, tickets, "NO_STANDBY", "no standby is in contact that could say that it has it");
+  return proposals.filter((proposal) => !asks(proposal));
 }
 
 /** What keeps this node from taking a write now; undefined: nothing. */
