@@ -133,4 +133,26 @@ describe("what a pair tells its operators", () => {
       new RegExp(`salvaged +epoch=${term} cause=.*entries=\\d+ salvage=${file.id}`),
     );
   });
+
+  it("HB-22 a read at ALL waits for every node, and names the one that does not answer", async () => {
+    await running({ environment: { NORNICDB_CLUSTER_HA_SYNC_MODE: "async" }, witness: true });
+    const read = (at: string, level: string, id: string) =>
+      ask(`${pair.node(at).url}/nodes/${id}?consistency=${level}`);
+    for (const [at, id] of [
+      ["a", "x"],
+      ["b", "y"],
+    ] as const) {
+      await pair.write("a", id);
+      expect((await read(at, "ALL", id)).status).toBe(200);
+      const other = at === "a" ? "b" : "a";
+      expect((await read(other, "ONE", id)).status).toBe(200);
+    }
+    pair.node("b").process.kill("SIGSTOP");
+    expect((await read("a", "QUORUM", "x")).status).toBe(200);
+    const { status, body } = await read("a", "ALL", "x");
+    expect([status, body.code]).toEqual([503, "LAGGING"]);
+    expect(body.detail).toContain("b (");
+    pair.node("b").process.kill("SIGCONT");
+    await until("b answers again", async () => (await read("a", "ALL", "x")).status === 200);
+  });
 });

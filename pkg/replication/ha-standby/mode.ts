@@ -13,6 +13,7 @@ import type { HaCopies } from "./copies.js";
 import type { HaInput } from "./core/effects.js";
 import type { HaState } from "./core/state.js";
 import { HaWrites } from "./ha-writes.js";
+import { handedOver } from "./hand-over.js";
 import { haHealth, primaryOf } from "./health.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { HaMeters } from "./meters.js";
@@ -21,7 +22,7 @@ import { Names } from "./names.js";
 import { NOTES } from "./notes.js";
 import { HaOrders } from "./orders.js";
 import { HaPeers } from "./peers.js";
-import { HaReads } from "./reads.js";
+import { HaReads, READ_HERE } from "./reads.js";
 import { recoveredInput } from "./recovered.js";
 import { SalvageOrders } from "./salvage-orders.js";
 import { sendEntries } from "./send-entries.js";
@@ -101,6 +102,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#orders = new HaOrders({
       self: own.id,
       idOf: (name) => this.#names.idOf(name),
+      nameOf: (id) => this.#peers.nameOf(id),
       primary: () => this.#primary(),
       input: (input) => this.#input(input),
       call: (to, message, action) =>
@@ -114,7 +116,10 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     });
     this.#verification = parts.openVerification(this.#verificationHost());
     this.#reads = new HaReads({
+      ...parts,
       self: own.id,
+      hereMs: timing.retryMs,
+      nameOf: (id) => this.#peers.nameOf(id),
       primary: () => this.#primary(),
       position: () => this.#bound().applied(),
       ask: (ticket) => this.#input({ kind: "read", ticket }),
@@ -259,6 +264,10 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     void this.#frontEnds.collect(order.args).then(settle);
   }
 
+  stepped(): void {
+    this.#reads.release();
+  }
+
   describe(note: string): { readonly level: LogLevel; readonly text: string } {
     return NOTES[note] ?? { level: "info", text: `[replication] ${note}` };
   }
@@ -288,18 +297,9 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#input({ kind: "compacted", base });
   }
 
-  /** A primary that was told to stop hands over; its successor needs a moment. */
-  async leaving(): Promise<void> {
+  leaving(): Promise<void> {
     this.#writes.close();
-    const { clock, timing, timers } = this.#parts;
-    const untilMs = clock.monotonicMs() + timing.handOverMs;
-    const hasHeir = () => {
-      const { lead } = this.#bound().state();
-      return lead?.switchover !== undefined && lead.switchover !== null;
-    };
-    while (hasHeir() && clock.monotonicMs() < untilMs) {
-      await new Promise<void>((done) => void timers.after(timing.tickMs, done));
-    }
+    return handedOver({ ...this.#parts, state: () => this.#bound().state() });
   }
 
   close(): Promise<void> {
@@ -323,6 +323,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
 
   #workOf(action: string): (() => Promise<JsonValue>) | undefined {
     if (action === "verify") return () => this.#verification.verify();
+    if (action === READ_HERE) return () => this.#reads.here();
     if (action === "failovers") return async () => this.#parts.failovers.list() as never;
     if (action === "front ends") return async () => this.#frontEnds.own;
     if (action === "describe") return async () => ({ ...this.#bound().health() }) as never;

@@ -15,6 +15,8 @@ export interface HaOrdersParts {
   readonly self: NodeId;
   /** Names of the pair, by what people call them. */
   idOf(name: NodeId): NodeId | undefined;
+  /** What people call a node of the pair. */
+  nameOf(id: NodeId): NodeId;
   primary(): NodeId | null;
   input(input: HaInput): void;
   call(to: NodeId, message: PeerMessage, action: string): Promise<PeerMessage>;
@@ -65,7 +67,10 @@ export class HaOrders {
       return fromErrorData(error as never as ErrorData);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return new ReplicationError("COMMIT_UNKNOWN", `the primary did not answer: ${reason}`);
+      return new ReplicationError(
+        "COMMIT_UNKNOWN",
+        `${this.#parts.nameOf(node)} did not answer: ${reason}`,
+      );
     }
   }
 
