@@ -50,13 +50,13 @@ module.exports = {
       name: "cores-are-pure",
       severity: "error",
       comment: "A core sees no Node module, no clock, no socket: base, ports and pure leaves only.",
-      from: { path: "^pkg/replication/[a-z_]+/core/", pathNot: "\\.test\\.ts$" },
+      from: { path: "^pkg/replication/[a-z-]+/core/", pathNot: "\\.test\\.ts$" },
       to: {
         pathNot: [
           "^pkg/base/",
           "^pkg/replication/(ports|quorum|progress)/",
           "/core/",
-          "^pkg/replication/(errors|driver/effects|raft/messages)",
+          "^pkg/replication/(errors|driver/effects|[a-z-]+/messages)",
         ],
       },
     },
