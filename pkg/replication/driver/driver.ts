@@ -63,6 +63,7 @@ export class Driver<
   readonly #core: Core<State, I, E>;
   readonly #parts: DriverParts<E>;
   #state: State;
+  #viewed: { readonly state: State; readonly view: CoreView } | undefined;
   readonly #inputs: (Input | I)[] = [];
   #running = false;
   #paused = false;
@@ -97,7 +98,10 @@ export class Driver<
   }
 
   view(): CoreView {
-    return this.#core.view(this.#state);
+    if (this.#viewed?.state !== this.#state) {
+      this.#viewed = { state: this.#state, view: this.#core.view(this.#state) };
+    }
+    return this.#viewed.view;
   }
 
   get applied(): Position {

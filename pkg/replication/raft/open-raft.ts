@@ -126,7 +126,7 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
 const VERIFY_INTERVAL_MS = 30_000;
 const TICK_MS_MAX = 50;
 /** A tick wakes a thread, which is most of what an idle node costs: as few as timing allows. */
-const TICKS_PER_HEARTBEAT = 3;
+const TICKS_PER_HEARTBEAT = 2;
 /** A leader that misses the answers of so many rounds of heartbeats has a write outage. */
 const HEARTBEATS_MISSED = 2;
 

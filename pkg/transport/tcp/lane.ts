@@ -152,9 +152,10 @@ export class Lane {
       return;
     }
     this.#state = "ready";
-    const onInterval = () => {
+    const onInterval = (quiet: boolean) => {
       this.#failures = 0;
-      if (!this.#legacy) link.send(encodeForLink({ type: MessageType.ping, payload: null }));
+      if (quiet && !this.#legacy)
+        link.send(encodeForLink({ type: MessageType.ping, payload: null }));
     };
     link.whenClosed((reason) => this.#lost(new TransportError("DISCONNECTED", this.#text(reason))));
     link.open({ onBody: (json) => this.#onBody(link, json), onInterval }, session?.seals);

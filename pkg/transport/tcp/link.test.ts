@@ -229,6 +229,23 @@ describe("link", () => {
     expect(link.closedBy).toBe("no sign of life");
   });
 
+  it("TR-41 an interval in which both sides sent something needs no further sign of life", () => {
+    const { link, pipe, timers } = make();
+    const quiet: boolean[] = [];
+    link.open({ onBody: () => {}, onInterval: (is) => void quiet.push(is) }, undefined);
+    for (const [sends, hears] of [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ]) {
+      if (sends) link.send(message(1, "x".repeat(20_000)));
+      if (hears) pipe.handlers?.onData(message(2, "x"));
+      timers.shift()?.();
+    }
+    expect(quiet).toEqual([false, true, true, true]);
+  });
+
   it("TR-22 whoever asks after the end is told at once, and opening does nothing", () => {
     const { link, pipe } = make();
     pipe.handlers?.onClose(new Error("ECONNRESET"));

@@ -40,8 +40,8 @@ function wireBytes(frame: Buffer): number {
 
 export interface LinkHandlers {
   onBody(json: Uint8Array): void;
-  /** Called once each ping interval. */
-  onInterval?(): void;
+  /** Called once each ping interval; `quiet`: not both sides have sent something in it. */
+  onInterval?(quiet: boolean): void;
 }
 
 export interface Seals {
@@ -72,6 +72,8 @@ export class Link {
   #silentIntervals = 0;
   #heard = false;
   #takenBytes = 0;
+  /** What was written when the interval began. */
+  #sentBytes = 0;
   #wasFull = false;
   #closedBy: string | undefined;
   #endedByTls = false;
@@ -145,10 +147,12 @@ export class Link {
   #startInterval(): void {
     const { timers } = this.#context.options;
     this.#timer = timers.after(this.#context.limits.pingIntervalMs, () => {
+      const quiet = !this.#heard || this.#sentBytes === this.#writtenBytes;
+      this.#sentBytes = this.#writtenBytes;
       this.#checkAlive();
       if (this.closed) return;
       this.#startInterval();
-      this.#handlers?.onInterval?.();
+      this.#handlers?.onInterval?.(quiet);
     });
   }
 
