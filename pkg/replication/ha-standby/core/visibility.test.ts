@@ -9,7 +9,7 @@ describe("what readers see", () => {
     ["sync", "persisted"],
   ] as const)(
     "HA-7 HA-8 %s: what no standby has %s is not applied on the primary, and no read sees it (FC-103)",
-    (syncMode) => {
+    (syncMode, _what) => {
       const lab = new Lab(["a", "b"], { syncMode }).found();
       const { applied } = lab.state("a");
       lab.loses = "wal_batch";
