@@ -164,7 +164,9 @@ describe.each(RUNS)("a pair in a broken network: $name", (pair) => {
       lab,
       environment: { ...TIMING, NORNICDB_CLUSTER_HA_PARTITION_POLICY: pair.policy },
     });
-    clients = new Clients({ clients: CLIENTS, seed: 4, nodes: () => nodes.nodes, thinkMs: 5 });
+    // Who answers is who logged it.
+    const common = { redirect: true, thinkMs: 5 };
+    clients = new Clients({ clients: CLIENTS, seed: 4, nodes: () => nodes.nodes, ...common });
     clients.onWrite = (write) => acknowledgements.add(write);
     clients.start();
   });
@@ -268,7 +270,7 @@ async function refusalsOf(node: RaftNode) {
   const id = "refused-apart";
   const write = { method: "PUT", id, requestId: `${id}-${node.id}-${performance.now()}` } as const;
   const [written, leader] = await Promise.all([
-    sendWrite(node.pool, { ...write, body: { properties: {} } }),
+    sendWrite(node.pool, { ...write, redirect: true, body: { properties: {} } }),
     sendRead(node.pool, id, "LEADER"),
   ]);
   return { write: written.kind, leader: leader.kind };

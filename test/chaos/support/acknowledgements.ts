@@ -1,7 +1,8 @@
 import type { AcknowledgedWrite } from "./clients.js";
 
 interface Reign {
-  readonly nodes: Set<string>;
+  /** What was logged, by index. */
+  readonly writes: Map<number, string>;
   firstAckMs: number;
   lastSentMs: number;
 }
@@ -11,19 +12,23 @@ export class Acknowledgements {
   readonly #reigns = new Map<number, Reign>();
   readonly #lastMs = new Map<string, number>();
   #writes: AcknowledgedWrite[] = [];
+  readonly #doubled: string[] = [];
 
   /** What was replayed was logged at another attempt, maybe by another node. */
   add(write: AcknowledgedWrite): void {
     this.#lastMs.set(write.node, write.atMs);
     if (write.replayed) return;
     this.#writes.push(write);
-    const { term, node, sentMs, atMs } = write;
+    const { term, index, requestId, sentMs, atMs } = write;
     const reign = this.#reigns.get(term);
     if (reign === undefined) {
-      this.#reigns.set(term, { nodes: new Set([node]), firstAckMs: atMs, lastSentMs: sentMs });
+      const writes = new Map([[index, requestId]]);
+      this.#reigns.set(term, { writes, firstAckMs: atMs, lastSentMs: sentMs });
       return;
     }
-    reign.nodes.add(node);
+    const before = reign.writes.get(index) ?? requestId;
+    if (before !== requestId) this.#doubled.push(`${before} and ${requestId} in epoch ${term}`);
+    reign.writes.set(index, requestId);
     reign.lastSentMs = Math.max(reign.lastSentMs, sentMs);
   }
 
@@ -47,14 +52,14 @@ export class Acknowledgements {
     this.#writes = this.#writes.filter(({ term }) => term >= epoch);
   }
 
-  /** Two nodes that acknowledged in one epoch, or one that did when a later epoch had begun. */
+  /**
+   * Two writes at one place of one epoch, which two nodes must have logged, or one that an epoch
+   * acknowledged when a later one had begun.
+   */
   problems(): readonly string[] {
-    const found: string[] = [];
+    const found = this.#doubled.map((writes) => `at one place: ${writes}`);
     let later: readonly [epoch: number, reign: Reign] | undefined;
     for (const [epoch, reign] of [...this.#reigns].sort(([a], [b]) => b - a)) {
-      if (reign.nodes.size > 1) {
-        found.push(`${[...reign.nodes].join(" and ")} acknowledged in epoch ${epoch}`);
-      }
       if (later !== undefined && reign.lastSentMs > later[1].firstAckMs) {
         found.push(`epoch ${epoch} acknowledged what was sent after epoch ${later[0]} had begun`);
       }

@@ -36,6 +36,8 @@ export interface ClientsOptions {
   readonly padBytes?: number;
   /** Each client waits so long between two calls. */
   readonly thinkMs?: number;
+  /** A node that does not lead refuses a write, and does not send it on. */
+  readonly redirect?: boolean;
   /** Each client waits so long after a call that failed. */
   readonly pauseMs?: number;
 }
@@ -237,12 +239,13 @@ export class Clients {
 
   /** Once one attempt may have been logged, only a certain answer ends the doubt. */
   async #change(client: Client, write: WriteRequest): Promise<WriteReply> {
+    const { redirect = false } = this.#options;
     const givesUp = client.random.below(4) === 0;
     const startMs = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       const node = client.node(this.#options.nodes());
       const sentMs = performance.now();
-      const reply = await sendWrite(node.pool, write);
+      const reply = await sendWrite(node.pool, { ...write, redirect });
       if (reply.kind !== "refused" && reply.kind !== "unknown") {
         if (reply.kind !== "done") return reply;
         const atMs = this.#acknowledge(reply.receipt.term, startMs);

@@ -35,15 +35,17 @@ export interface WriteRequest {
   readonly requestId: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A node that does not lead says who does, and does not send the write on. */
+  readonly redirect?: boolean;
 }
 
 /** Sends a write once. */
 export async function sendWrite(pool: Pool, write: WriteRequest): Promise<WriteReply> {
-  const { method, id, requestId, headers, body } = write;
+  const { method, id, requestId, headers, body, redirect = false } = write;
   try {
     const answer = await pool.request({
       method,
-      path: `/nodes/${id}?timeout=${WRITE_TIMEOUT}`,
+      path: `/nodes/${id}?timeout=${WRITE_TIMEOUT}&redirect=${redirect}`,
       headers: {
         "idempotency-key": requestId,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -61,6 +63,7 @@ export async function sendWrite(pool: Pool, write: WriteRequest): Promise<WriteR
 }
 
 function toWriteReply(status: number, text: string): WriteReply {
+  if (status === 307) return { kind: "refused", reason: "redirected" };
   const body = JSON.parse(text) as {
     readonly code?: string;
     readonly outcome?: string;
