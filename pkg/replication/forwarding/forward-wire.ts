@@ -26,7 +26,7 @@ export function forwardMessage(writes: readonly ForwardedWrite[]): PeerMessage {
   }
   const data = new Uint8Array(end);
   for (const [at, { payload }] of writes.entries()) data.set(payload, at === 0 ? 0 : ends[at - 1]);
-  const body = wants.length === 0 ? { ends, data } : { ends, data, wants };
+  const body = wants.length === 0 ? { ends, data } : { ends, wants, data };
   return { type: MessageType.forward, payload: body };
 }
 
