@@ -1,5 +1,5 @@
 import type { NodeId } from "../../../pkg/base/index.js";
-import type { HaEffect, HaState } from "../../../pkg/replication/ha-standby/core/index.js";
+import type { HaEffect, HaInput, HaState } from "../../../pkg/replication/ha-standby/core/index.js";
 import type { HaMessage } from "../../../pkg/replication/ha-standby/messages.js";
 import type { Entry } from "../../../pkg/replication/ports/index.js";
 import type { SimArbiter } from "./arbiter.js";
@@ -39,6 +39,10 @@ export class Checker {
   readonly #hard = new Map<string, { term: number; votedFor: NodeId | null }>();
   #newest = { epoch: 0, id: "" };
   #wasPrimary = false;
+  /** An operator vouched for a node that did not know of one he had vouched for before. */
+  #forked = false;
+  /** Entries that a crash took from a node that had received them. */
+  readonly #forgotten = new Set<Entry>();
   answers = 0;
   reads = 0;
   promotions = 0;
@@ -69,8 +73,15 @@ export class Checker {
     return this.#tickets.size;
   }
 
-  onStep(node: SimNode, before: HaState): void {
+  onStep(node: SimNode, before: HaState, input: HaInput): void {
     const after = node.state;
+    if (input.kind === "message" && input.body.epoch < before.hard.term) {
+      const isObeyed = after.follow !== before.follow || after.log.last > before.log.last;
+      const { kind } = input.body;
+      if (isObeyed && (kind === "heartbeat" || kind === "wal_batch")) {
+        throw new Violation(`${node.id} obeys epoch ${input.body.epoch} of ${input.from}`);
+      }
+    }
     // A step may answer the last write and then hand over.
     this.#wasPrimary = before.lead !== null || after.lead !== null;
     this.#checkHard(node, after);
@@ -103,12 +114,15 @@ export class Checker {
 
   /** What a crash took from a disk that had only received it, and no other standby has. */
   onCrash(node: SimNode): void {
+    for (const entry of node.live.entries) {
+      if (!node.durable.holds(entry)) this.#forgotten.add(entry);
+    }
     if (this.swarm.syncMode === "sync") return;
     for (const one of this.acked.slice(-200)) {
-      const { index, term } = one.entry;
-      if (!node.live.covers(index, term) || node.durable.covers(index, term)) continue;
+      const { entry } = one;
+      if (!node.live.holds(entry) || node.durable.holds(entry)) continue;
       const others = [...this.nodes.values()].filter((other) => other !== node);
-      const has = (other: SimNode) => (other.up ? other.live : other.durable).covers(index, term);
+      const has = (other: SimNode) => (other.up ? other.live : other.durable).holds(entry);
       if (!others.some((other) => other.id !== one.by && has(other))) one.excused = true;
     }
   }
@@ -124,9 +138,11 @@ export class Checker {
     const grounds = before.claim?.grounds ?? null;
     const forced = isLossAccepted(before.claim) || this.arbiter.ordered;
     this.arbiter.ordered = false;
+    if (before.claim?.othersStopped === true && epoch < this.#newest.epoch) this.#forked = true;
     if (grounds === "follow" && !node.contact) {
       throw new Violation(`${node.id} is promoted and never heard a primary since it started`);
     }
+    if (grounds === "follow") this.#checkHeard(node, before.claim);
     if (grounds === "own" && this.isExclusive && this.#newest.epoch > 0) {
       const id = this.arbiter.before ?? this.#newest.id;
       if (id !== node.id) throw new Violation(`${node.id} takes back what ${id} leads`);
@@ -135,11 +151,22 @@ export class Checker {
     this.#checkLoss(node, forced, grounds === "own");
   }
 
+  /** In semi_sync any other of the set may be the only one that has what was acknowledged. */
+  #checkHeard(node: SimNode, claim: HaState["claim"]): void {
+    if (this.swarm.arbiter !== "lease" || this.swarm.syncMode !== "semi_sync") return;
+    const { holder, inSync } = claim?.record ?? { holder: node.id, inSync: [] };
+    const needed = inSync.filter((id) => id !== node.id && id !== holder);
+    const missing = needed.filter((id) => claim?.fenced.has(id) !== true);
+    if (holder !== node.id && missing.length > 0) {
+      throw new Violation(`${node.id} is promoted and did not hear ${missing.join()}`);
+    }
+  }
+
   /** What a new primary lacks of what was acknowledged. */
   #checkLoss(node: SimNode, forced: boolean, isOwn: boolean): void {
     for (const one of this.acked) {
       const { index, term } = one.entry;
-      if (one.excused || this.#has(node, one.entry)) continue;
+      if (one.excused || node.live.holds(one.entry)) continue;
       const isDisk = isOwn && one.by === node.id && !this.burnt.has(one.entry.payload);
       if (!isDisk && this.#mayLose(one, forced)) {
         one.excused = true;
@@ -153,27 +180,11 @@ export class Checker {
   /** An operator's word, the mode, the disks that were thrown away, or the policy. */
   #mayLose({ entry }: Acked, forced: boolean): boolean {
     const { syncMode, arbiter, policy, fallbackTicks } = this.swarm;
-    if (forced || syncMode === "async") return true;
-    const isKept = [...this.nodes.values()].some((other) => this.#holds(other, entry));
+    if (forced || this.#forked || syncMode === "async") return true;
+    const isKept = [...this.nodes.values()].some(({ durable }) => durable.holds(entry));
     if (!isKept && this.burnt.has(entry.payload)) return true;
     if (arbiter === "lease" || policy === "consistency") return false;
     return syncMode === "semi_sync" || fallbackTicks !== null;
-  }
-
-  #has(node: SimNode, entry: Entry): boolean {
-    return node.live.covers(entry.index, entry.term) && this.#sameBase(node, entry);
-  }
-
-  /** Below the base only the digest knows; the terms were compared when it was cut. */
-  #sameBase(node: SimNode, entry: Entry): boolean {
-    return (
-      entry.index <= node.live.base.index || node.live.at(entry.index)?.payload === entry.payload
-    );
-  }
-
-  #holds(node: SimNode, { index, payload }: Entry): boolean {
-    if (index <= node.durable.base.index) return true;
-    return node.durable.at(index)?.payload === payload;
   }
 
   /** The same index and epoch mean the same entry and the same entry before it, everywhere. */
@@ -283,12 +294,32 @@ export class Checker {
     this.#tickets.delete(ticket);
     this.#held.delete(ticket);
     if (!this.#wasPrimary) throw new Violation(`${node.id} acknowledges as a standby`);
-    if (!node.durable.covers(entry.index, entry.term)) {
+    if (!node.durable.holds(entry)) {
       throw new Violation(`${node.id} acknowledges ${entry.index} before it is durable`);
     }
     this.#checkAlone(node);
+    this.#checkSet(node, entry);
     this.acked.push({ entry, by: node.id, excused: false });
     this.answers += 1;
+  }
+
+  /** What the mode says of those whom the arbiter would let be promoted at this very moment. */
+  #checkSet(node: SimNode, entry: Entry): void {
+    const { syncMode, arbiter } = this.swarm;
+    const { holder, epoch, inSync } = this.arbiter;
+    const isHolder = holder === node.id && epoch === node.state.hard.term;
+    if (arbiter !== "lease" || syncMode === "async" || !isHolder) return;
+    const others = [...this.nodes.values()].filter(
+      (other) => other !== node && inSync.includes(other.id),
+    );
+    const isBurnt = this.burnt.has(entry.payload);
+    const durable = (other: SimNode) => other.durable.holds(entry) || isBurnt;
+    const received = (other: SimNode) =>
+      durable(other) || other.live.holds(entry) || this.#forgotten.has(entry);
+    const holds = syncMode === "sync" ? others.every(durable) : others.some(received);
+    if (others.length > 0 && !holds) {
+      throw new Violation(`${node.id} acknowledges ${entry.index} that the set has not`);
+    }
   }
 
   /** At no instant do two nodes acknowledge. */
@@ -308,7 +339,7 @@ export class Checker {
     this.#checkAlone(node);
     this.reads += 1;
     const { floor } = one;
-    const seen = floor === null || (floor.index <= node.applied && this.#has(node, floor));
+    const seen = floor === null || (floor.index <= node.applied && node.live.holds(floor));
     const lost = this.acked.some(({ entry, excused }) => entry === floor && excused);
     if (!seen && !lost && this.isExclusive) {
       throw new Violation(`a read on ${node.id} misses acknowledged write ${floor?.index}`);
@@ -318,7 +349,7 @@ export class Checker {
   /** Every acknowledged write is in the one log there is, or in a salvage file. */
   checkEnd(primary: SimNode): void {
     for (const { entry } of this.acked) {
-      if (this.#has(primary, entry) || this.salvaged.has(entry.payload)) continue;
+      if (primary.live.holds(entry) || this.salvaged.has(entry.payload)) continue;
       if (this.burnt.has(entry.payload)) continue;
       throw new Violation(`acknowledged write ${entry.index} of epoch ${entry.term} is nowhere`);
     }
@@ -327,7 +358,7 @@ export class Checker {
   /** A copy of the state machine holds all that was applied. */
   onStateKept(node: SimNode): void {
     for (const { entry } of this.acked) {
-      if (entry.index <= node.live.base.index) this.salvaged.add(entry.payload);
+      if (node.live.past.includes(entry)) this.salvaged.add(entry.payload);
     }
   }
 
@@ -339,9 +370,13 @@ export class Checker {
       if (key.startsWith(`${node.id}/`)) this.#primaries.delete(epoch);
     }
     if (this.#newest.id === node.id) this.#newest = { epoch: 0, id: "" };
-    for (const entry of node.durable.entries) this.burnt.add(entry.payload);
-    for (const { entry } of this.acked) {
-      if (entry.index <= node.durable.base.index) this.burnt.add(entry.payload);
+    const { past, entries } = node.durable;
+    for (const entry of [...past, ...entries]) this.burnt.add(entry.payload);
+    // Nobody is left who knows that its newest epoch was ever taken.
+    const others = [...this.nodes.values()].filter((other) => other !== node);
+    for (const [key, { entry }] of this.#chain) {
+      const isKept = others.some(({ live, durable }) => live.holds(entry) || durable.holds(entry));
+      if (!isKept) this.#chain.delete(key);
     }
   }
 }

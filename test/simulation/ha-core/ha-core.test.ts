@@ -32,6 +32,17 @@ describe("simulated primaries and standbys", () => {
     600_000,
   );
 
+  it.each([
+    [29, "who led last and who sought an epoch since each waited for the other"],
+    [1031, "entries of several own epochs were in no salvage file"],
+    [1385, "a log that ends before the primary's begins was cut unseen"],
+    [1456, "what a forced promotion left behind was charged to a later one"],
+    [1872, "who was forced was outranked by epochs that it had not seen"],
+    [3082, "an epoch of a disk that is gone is taken again"],
+  ])("HA-27 seed %i: %s", (seed) => {
+    expect(runSeed(seed, 4000).steps).toBeGreaterThan(0);
+  });
+
   it("HA-28 the same seed ends in the same trace", () => {
     const again = (seed: number) => runSeed(seed, 2000).trace;
     for (const seed of [2, 7, 11]) expect(again(seed)).toBe(again(seed));

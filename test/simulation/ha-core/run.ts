@@ -284,14 +284,16 @@ class Run {
     world.checker.checkEnd(world.primary() as SimNode);
   }
 
-  /** Where promotion is by hand somebody has to do it: mildly first, then with force. */
+  /** The first epoch may need an operator, and all do where promotion is by hand; none needs force. */
   #operate(): void {
     const { world } = this;
+    const hasBegun = [...world.nodes.values()].some(({ durable }) => durable.last.index > 0);
+    if (world.swarm.autoFailover && hasBegun) return;
     let round = 0;
     const look = () => {
       if (this.#serving() === undefined) {
         const best = [...world.nodes.values()].sort((a, b) => compare(b, a))[0] as SimNode;
-        if (world.primary() === undefined && round > 0) this.#promote(best, round > 3, false);
+        if (world.primary() === undefined && round > 0) this.#promote(best, false, false);
         round += 1;
       }
       world.after(4 * FAILOVER, look);

@@ -28,6 +28,8 @@ const NO_HARD: HardState = {
 export class LogImage {
   hard: HardState = NO_HARD;
   base: Position = NO_POSITION;
+  /** Every entry up to the base: what only the state machine knows of now. */
+  past: readonly Entry[] = [];
   entries: Entry[] = [];
 
   get last(): Position {
@@ -39,9 +41,15 @@ export class LogImage {
     return this.entries[index - this.base.index - 1];
   }
 
-  /** The entry is here, or below the base. */
-  covers(index: number, term: number): boolean {
-    return index <= this.base.index || this.at(index)?.term === term;
+  /** This very entry is here, in the log or in what was made of it. */
+  holds(entry: Entry): boolean {
+    const { index, payload } = entry;
+    return (this.past[index - 1] ?? this.at(index))?.payload === payload;
+  }
+
+  /** The history up to there. */
+  upTo(index: number): readonly Entry[] {
+    return [...this.past, ...this.entries.slice(0, Math.max(0, index - this.base.index))];
   }
 
   take(op: Persist, entriesMax = Number.POSITIVE_INFINITY): void {
@@ -56,12 +64,14 @@ export class LogImage {
   compact(upTo: number): void {
     const entry = this.at(upTo);
     if (upTo <= this.base.index || entry === undefined) return;
+    this.past = this.upTo(upTo);
     this.entries = this.entries.slice(upTo - this.base.index);
     this.base = { index: entry.index, term: entry.term };
   }
 
-  restore(position: Position): void {
+  restore(position: Position, past: readonly Entry[]): void {
     this.base = position;
+    this.past = past;
     this.entries = [];
     this.hard = { ...this.hard, commit: position.index };
   }
@@ -78,6 +88,7 @@ export class LogImage {
     const image = new LogImage();
     image.hard = this.hard;
     image.base = this.base;
+    image.past = this.past;
     image.entries = [...this.entries];
     return image;
   }
@@ -115,8 +126,8 @@ export class SimNode {
   storageFull = false;
   /** A primary's word reached this process since it started. */
   contact = false;
-  /** Copies of another node's state, ready to be put in place: digest by position. */
-  readonly copies = new Map<string, number>();
+  /** Copies of another node's state, ready to be put in place, by position. */
+  readonly copies = new Map<string, { digest: number; past: readonly Entry[] }>();
   readonly queue: HaInput[] = [];
   running = false;
 

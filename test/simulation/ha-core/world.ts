@@ -195,7 +195,7 @@ export class World {
       if (effect.kind === "persist") this.#persist(node, effect);
     }
     node.core.assertInvariants(step.state);
-    this.checker.onStep(node, before);
+    this.checker.onStep(node, before, input);
     for (const effect of step.effects) this.#carryOut(node, effect);
     this.trace = (Math.imul(this.trace, 31) + step.effects.length + node.state.log.last) | 0;
   }
@@ -401,22 +401,23 @@ export class World {
         return;
       }
       const position = this.#position(source);
-      node.copies.set(copyOf(position), source.digests.get(source.applied) ?? 0);
+      const digest = source.digests.get(source.applied) ?? 0;
+      node.copies.set(copyOf(position), { digest, past: source.live.upTo(source.applied) });
       this.external(node, { kind: "copy_received", from, epoch, position });
     });
   }
 
   #install(node: SimNode, position: Position): void {
-    const digest = node.copies.get(copyOf(position));
-    if (digest === undefined) {
+    const copy = node.copies.get(copyOf(position));
+    if (copy === undefined) {
       throw new Violation(`${node.id} installs a copy it does not have`);
     }
     this.flushPending(node, Number.POSITIVE_INFINITY);
-    node.live.restore(position);
-    node.durable.restore(position);
+    node.live.restore(position, copy.past);
+    node.durable.restore(position, copy.past);
     node.applied = position.index;
     node.appliedDurable = position.index;
-    node.digests = new Map([[position.index, digest]]);
+    node.digests = new Map([[position.index, copy.digest]]);
     this.input(node, { kind: "installed", position });
   }
 

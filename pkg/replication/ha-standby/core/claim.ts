@@ -128,12 +128,16 @@ function giveWay(turn: Turn): void {
 function fence(turn: Turn, claim: Claim, grounds: Grounds): void {
   const { s, options } = turn;
   const known = [...claim.answers.values()].map((answer) => answer.epoch);
+  const isVouched = options.arbiter === "peer" && grounds === "order";
   const highest = Math.max(s.hard.term, s.seen, claim.record?.epoch ?? 0, ...known);
-  const epoch = nextEpoch(turn, highest);
+  const epoch = nextEpoch(turn, highest + (isVouched ? EPOCHS_UNSEEN : 0));
   setEpoch(turn, epoch, options.id);
   setClaim(turn, { stage: "fencing", since: s.now, grounds, epoch });
   if (grounds !== "own" && grounds !== "founding") sendFences(turn);
 }
+
+/** HA-22: as many epochs may have begun unseen by a node that an operator made primary. */
+const EPOCHS_UNSEEN = 1000;
 
 /** HA-1: without an arbiter no two nodes ever take the same epoch: each has its own remainder. */
 function nextEpoch(turn: Turn, highest: number): Term {

@@ -93,8 +93,8 @@ function byPeers(turn: Turn, claim: Claim): Decision {
     lastTerm,
     unbroken,
   });
-  if (own && claim.ticket === null) {
-    if (answers.some(([, { epoch }]) => epoch > s.hard.term)) return fail("there is a newer epoch");
+  const isNewest = answers.every(([, { epoch }]) => epoch <= s.hard.term);
+  if (own && isNewest && claim.ticket === null) {
     if (hasHeardAll(turn, claim)) return go("own");
     const alone = policy === "availability" && isLate(turn, claim, ticks.fenceTicks * 2);
     return alone ? go("own") : WAIT;

@@ -263,6 +263,34 @@ describe("an operator's force", () => {
   });
 });
 
+describe("without an arbiter", () => {
+  it("HA-22 who was forced outranks what others went through unseen, and keeps its writes", () => {
+    const lab = new Lab(["a", "b"], { arbiter: "peer" }).found();
+    const a = lab.crash("a");
+    lab.restart(lab.crash("b"));
+    lab.input("b", { kind: "promote", ticket: 1, force: true, othersStopped: true });
+    lab.until(leads(lab, "b"), "b is forced");
+    lab.propose("b", 2);
+    expect(lab.answers("b")).toEqual(["done 1", "answer 2"]);
+    const { last } = lab.state("b").log;
+    const hard = { ...a.durable.hard, term: inEpoch(41), votedFor: name("a"), epoch: 41 };
+    lab.restart({ ...a, durable: { ...a.durable, hard } });
+    lab.until(() => lab.stage("a") === "streaming", "a follows");
+    expect(lab.view("b")).toMatchObject({ role: "primary" });
+    expect(lab.node("b").entries.filter(({ index }) => index <= last)).toHaveLength(last);
+  });
+
+  it("HA-22 who led last does not insist while another node knows a newer epoch", () => {
+    const lab = new Lab(["a", "b"], { arbiter: "peer" }).found();
+    const epoch = lab.state("a").hard.term + 1;
+    const [a, b] = [lab.crash("a"), lab.crash("b")];
+    const hard = { ...b.durable.hard, term: inEpoch(epoch), votedFor: name("b"), epoch };
+    lab.restart({ ...b, durable: { hard, entries: b.durable.entries.slice(0, -1) } });
+    lab.restart(a);
+    lab.until(leads(lab, "a"), "a has most");
+  });
+});
+
 describe("a switchover", () => {
   it("HA-25 changes the roles, and nothing acknowledged is lost (FC-097)", () => {
     const lab = new Lab(["a", "b"]).found();

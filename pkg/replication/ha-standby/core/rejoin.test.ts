@@ -5,8 +5,9 @@ import { at, type Disk, inEpoch, Lab, name } from "./testing.js";
 /** `b` leads epoch 3 behind entries of epoch 1; `a` comes back with what it had. */
 function comesBack(primary: Disk, returning: Disk, works = true): Lab {
   const lab = new Lab(["a", "b"]);
-  Object.assign(lab.arbiter, { epoch: 2, holder: name("b"), inSync: [name("b")] });
-  lab.boot("b", { epoch: 2, votedFor: "b", ...primary });
+  const epoch = primary.epoch ?? 2;
+  Object.assign(lab.arbiter, { epoch, holder: name("b"), inSync: [name("b")] });
+  lab.boot("b", { ...primary, epoch, votedFor: "b" });
   lab.until(() => lab.view("b").isLeader, "b takes its role back");
   lab.boot("a", { epoch: 1, votedFor: "a", ...returning });
   lab.node("a").works = works;
@@ -63,6 +64,30 @@ describe("a tail that differs", () => {
     );
     lab.until(() => lab.asked("a", "salvage").length > 0, "a keeps its state aside");
     expect(lab.asked("a", "salvage")).toMatchObject([{ from: 4, upTo: 4, state: true }]);
+  });
+});
+
+describe("where nothing is known of the fork", () => {
+  /** `b` forgot the beginning of its log, and `a` ends before that. */
+  const forgot = (epoch: number) => ({
+    base: { index: at(9), term: inEpoch(epoch) },
+    terms: [epoch],
+    commit: 9,
+    applied: 9,
+    epoch: 9,
+  });
+  const returning = { terms: [1, 5, 6], commit: 3, applied: 3, epoch: 6 };
+
+  it("HA-15 all of the log is kept aside: it may be of several epochs of its own", () => {
+    const lab = comesBack(forgot(8), returning, false);
+    lab.until(() => lab.asked("a", "salvage").length > 0, "a keeps its log aside");
+    expect(lab.asked("a", "salvage")).toMatchObject([{ from: 1, upTo: 3, state: false }]);
+  });
+
+  it("HA-15 entries of a later epoch than the primary's there are not its own", () => {
+    const lab = comesBack(forgot(4), returning, false);
+    lab.until(() => lab.asked("a", "salvage").length > 0, "a keeps its state aside");
+    expect(lab.asked("a", "salvage")).toMatchObject([{ from: 1, upTo: 3, state: true }]);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { LogIndex, Position } from "../../../base/index.js";
-import { compacted, type LogTerms, termAt } from "../../raft/core/log-terms.js";
+import { compacted, type LogTerms, lastPosition, termAt } from "../../raft/core/log-terms.js";
 import type { EpochTable } from "../messages.js";
 import { applyMore, setCommit } from "./commit.js";
 import type { HaInput } from "./effects.js";
@@ -18,9 +18,7 @@ export function alignWith(turn: Turn, table: EpochTable): void {
   const mustCopy = s.lost || rules.mustCopy(common, s.hard.commit);
   // The histories part, and the log no longer reaches back to where.
   const state = common === null && !s.lost && isForeign(s.log, theirs);
-  const first = (s.log.base.index + 1) as LogIndex;
-  const unknown = state ? first : doubtfulFrom(turn);
-  const from = common === null ? unknown : ((common + 1) as LogIndex);
+  const from = ((common ?? s.log.base.index) + 1) as LogIndex;
   const cutFrom = mustCopy ? null : from;
   if (rules.mustSalvage(s.log.last - from + 1) || state) {
     const id = takeId(turn);
@@ -34,14 +32,9 @@ export function alignWith(turn: Turn, table: EpochTable): void {
 
 /** They differ for certain, not only because one of them no longer knows its beginning. */
 function isForeign(own: LogTerms, theirs: LogTerms): boolean {
-  return own.last > 0 && (theirs.last < own.base.index || own.last >= theirs.base.index);
-}
-
-/** Nothing is known of where the logs part: what was never committed, and this node's last epoch. */
-function doubtfulFrom(turn: Turn): LogIndex {
-  const { log, hard } = turn.s;
-  const lastRun = log.runs.at(-1)?.first ?? log.last + 1;
-  return Math.max(log.base.index + 1, Math.min(hard.commit + 1, lastRun)) as LogIndex;
+  if (own.last === 0) return false;
+  if (theirs.last < own.base.index || own.last >= theirs.base.index) return true;
+  return lastPosition(own).term > theirs.base.term;
 }
 
 export function onSalvaged(turn: Turn, input: Of<"salvaged">): void {
