@@ -89,6 +89,8 @@ const COMMANDS = {
     run(bin("knip"), []);
   },
   package: async () => run(process.execPath, [at("tools/check-package.mjs")]),
+  docs: async () =>
+    run(process.execPath, [at("tools/render-diagrams.mjs"), at("dist/docs/diagrams")]),
   bench: (args) => runBench(args),
   simulate: async (args) => runSimulation(args),
   scenario: async (args) => runScenarios(args),
