@@ -1,20 +1,15 @@
 import { expect, it } from "vitest";
 import { type JsonValue, parseRegionId, type RegionId } from "../../../pkg/base/index.js";
-import type { Operation } from "../../../pkg/storage/index.js";
-import { parseChange } from "../../../pkg/storage/regions/change-text.js";
 import { closedName } from "../../../pkg/storage/regions/closed-conflicts.js";
-import { MemoryThings } from "../../../pkg/storage/regions/memory-things.js";
-import { RegionState } from "../../../pkg/storage/regions/region-state.js";
-import { REGION_RULES } from "../../../pkg/storage/regions/rules.js";
 import { type SeededRandom, seededRandom } from "../../support/index.js";
+import { pureOutcome } from "./pure-outcome.js";
+import { NODE_IDS, randomOperations } from "./random-operations.js";
 import { StoredRegion } from "./stored-region.js";
 
 const RUNS = Number(process.env.STORED_REGION_RUNS ?? 6);
 const FROM = Number(process.env.STORED_REGION_FROM ?? 0);
 const STEPS = 160;
 const START_MS = 1_700_000_000_000;
-const NODES = ["a", "b"];
-const EDGES = ["e", "f"];
 const STRATEGIES = ["last_write_wins", "first_write_wins", "manual"] as const;
 type StrategyName = (typeof STRATEGIES)[number];
 
@@ -58,7 +53,7 @@ class StoredWorld {
     this.#nowMs += random.pick([0, 1, 500]);
     const region = random.pick(this.regions);
     const kind = random.below(20);
-    if (kind < 9) await region.write(this.#operations(), this.#nowMs);
+    if (kind < 9) await region.write(randomOperations(random), this.#nowMs);
     else if (kind < 14) await this.#hear(random.pick(this.regions), region);
     else if (kind < 15) await this.#relay(region);
     else if (kind < 16) await this.#increment(region);
@@ -104,7 +99,7 @@ class StoredWorld {
   }
 
   async #increment(region: StoredRegion): Promise<void> {
-    const key = `n:${this.#random.pick(NODES)}`;
+    const key = `n:${this.#random.pick(NODE_IDS)}`;
     await region.run({ op: "increment", key, property: "n", by: 3 }, this.#nowMs);
   }
 
@@ -118,27 +113,6 @@ class StoredWorld {
     if (!result.ok) throw new Error(`${conflict.id}: ${result.message}`);
   }
 
-  #operations(): Operation[] {
-    const count = this.#random.pick([1, 1, 1, 2, 3]);
-    return Array.from({ length: count }, () => this.#operation());
-  }
-
-  #operation(): Operation {
-    const random = this.#random;
-    const id = random.pick(NODES);
-    const kind = random.below(9);
-    const value = random.pick<JsonValue>([1, 2, "x", null, [1], { k: 1 }]);
-    const properties = Object.fromEntries([[random.pick(["p", "q", "n"]), value]]);
-    if (kind < 3)
-      return { op: "put_node", id, labels: random.pick([[], ["A"], ["A", "B"]]), properties };
-    if (kind < 4) return { op: "patch_node", id, properties };
-    if (kind < 5) return { op: "delete_node", id, detach: random.chance(2, 3) };
-    const edge = random.pick(EDGES);
-    if (kind < 6) return { op: "delete_edge", id: edge };
-    const [from, to] = [random.pick(NODES), random.pick(NODES)];
-    return { op: "put_edge", id: edge, from, to, type: random.pick(["T", "U"]), properties };
-  }
-
   async #problems(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const region of this.regions) found.push(...(await region.problems()));
@@ -149,41 +123,10 @@ class StoredWorld {
   }
 
   async #problemsOf(region: StoredRegion): Promise<readonly string[]> {
-    const [is, expected] = [await outcomeOf(region), this.#expected(region.state.meta.have)];
+    const { have } = region.state.meta;
+    const expected = JSON.stringify(pureOutcome(this.#told, have, this.#strategy));
+    const is = await outcomeOf(region);
     return is === expected ? [] : [`${region.self} is\n${is}\nand should be\n${expected}`];
-  }
-
-  /** By the pure merge of these changes, without a store, a log or a graph. */
-  #expected(upTo: ReadonlyMap<RegionId, number>): string {
-    const self = parseRegionId("zz") as RegionId;
-    const options = {
-      self,
-      others: [...this.#told.keys()],
-      strategy: this.#strategy,
-      driftMsMax: 10_000,
-      closedConflictsMax: 1_000,
-    };
-    const state = new RegionState(options, new MemoryThings(), REGION_RULES);
-    for (let moved = true; moved; ) {
-      moved = false;
-      for (const [region, texts] of this.#told) {
-        const have = state.meta.have.get(region) ?? 0;
-        const next = have < (upTo.get(region) ?? 0) ? texts[have] : undefined;
-        if (next === undefined) continue;
-        if (state.receive(parseChange(JSON.parse(next)), START_MS).outcome === "applied")
-          moved = true;
-      }
-    }
-    const graph = [...NODES.map((id) => `n:${id}`), ...EDGES.map((id) => `e:${id}`)].flatMap(
-      (key) => {
-        const image = state.image(key);
-        return image === undefined
-          ? []
-          : [[key, image.labels, image.properties, image.shape ?? null]];
-      },
-    );
-    const conflicts = [...state.conflicts()].sort((a, b) => (a.id < b.id ? -1 : 1));
-    return JSON.stringify([graph.sort(), conflicts, state.meta.closed.map(closedName)]);
   }
 }
 
@@ -191,11 +134,12 @@ async function outcomeOf(region: StoredRegion): Promise<string> {
   const graph = [...(await region.graph())].map(([key, thing]) => {
     const { labels, properties, from, to, type } = thing as Record<string, JsonValue>;
     const shape = from === undefined ? null : { from, to, type };
-    return [key, labels ?? [], properties, shape];
+    return JSON.stringify([key, labels ?? [], properties, shape]);
   });
-  const conflicts = [...region.first.conflicts("", 1_000).conflicts];
-  conflicts.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return JSON.stringify([graph.sort(), conflicts, region.state.meta.closed.map(closedName)]);
+  const open = region.first.conflicts("", 1_000).conflicts;
+  const conflicts = open.map((conflict) => JSON.stringify(conflict)).sort();
+  const closed = region.state.meta.closed.map(closedName);
+  return JSON.stringify({ graph: graph.sort(), conflicts, closed });
 }
 
 const ALL = { countMax: 10_000, charsMax: 10_000_000 };

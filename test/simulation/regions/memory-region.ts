@@ -1,0 +1,148 @@
+import type { RegionId } from "../../../pkg/base/index.js";
+import { ReplicationError } from "../../../pkg/replication/errors.js";
+import type { ApplyResult, Digest, Entry } from "../../../pkg/replication/ports/index.js";
+import { compareUtf8 } from "../../../pkg/storage/canonical.js";
+import { MemoryStore } from "../../../pkg/storage/memory/memory-store.js";
+import type { Conflict } from "../../../pkg/storage/regions/conflict.js";
+import { openSession } from "../../../pkg/storage/regions/open-session.js";
+import type { Region } from "../../../pkg/storage/regions/region-record.js";
+import {
+  type ChangeRun,
+  Mark,
+  type RegionStore,
+  type TextRecord,
+  type ThingPlace,
+} from "../../../pkg/storage/regions/region-store.js";
+import { RegionalRules } from "../../../pkg/storage/regions/regional-rules.js";
+import type { RegionRules } from "../../../pkg/storage/regions/rules.js";
+import { StateEngine } from "../../../pkg/storage/state-engine.js";
+
+/** Everything that a region keeps, in maps. */
+class MemoryRegionStore extends MemoryStore implements RegionStore {
+  readonly things = new Map<string, { readonly record: TextRecord; marks: number }>();
+  readonly #edgeKeys = new Map<string, Set<string>>();
+  readonly #notes = new Map<string, TextRecord>();
+  readonly changes = new Map<string, { seq: number; text: string }[]>();
+
+  thing(key: string): TextRecord | undefined {
+    return this.things.get(key)?.record;
+  }
+
+  changeThing(
+    before: TextRecord | undefined,
+    after: TextRecord | undefined,
+    { marks, newEnds, oldEnds }: ThingPlace,
+  ): void {
+    const { id } = (after ?? before) as TextRecord;
+    for (const end of oldEnds) this.#edgeKeys.get(end)?.delete(id);
+    if (after === undefined) this.things.delete(id);
+    else this.things.set(id, { record: after, marks });
+    for (const end of newEnds) {
+      const keys = this.#edgeKeys.get(end) ?? new Set();
+      this.#edgeKeys.set(end, keys.add(id));
+    }
+  }
+
+  markThing(key: string, marks: number): void {
+    const found = this.things.get(key);
+    if (found !== undefined) found.marks = marks;
+  }
+
+  edgeKeysAt(nodeId: string): readonly string[] {
+    return [...(this.#edgeKeys.get(nodeId) ?? [])].sort(compareUtf8);
+  }
+
+  markedKeys(marks: number, after: string, limit: number): readonly string[] {
+    return [...this.things]
+      .filter(([key, thing]) => (thing.marks & marks) > 0 && compareUtf8(key, after) > 0)
+      .map(([key]) => key)
+      .sort(compareUtf8)
+      .slice(0, limit);
+  }
+
+  notes(): Iterable<TextRecord> {
+    return this.#notes.values();
+  }
+
+  changeNote(before: TextRecord | undefined, after: TextRecord | undefined): void {
+    if (after !== undefined) this.#notes.set(after.id, after);
+    else if (before !== undefined) this.#notes.delete(before.id);
+  }
+
+  appendChanges({ origin, firstSeq, texts }: ChangeRun): void {
+    const kept = this.changes.get(origin) ?? [];
+    for (const [at, text] of texts.entries()) kept.push({ seq: firstSeq + at, text });
+    this.changes.set(origin, kept);
+  }
+
+  dropChanges(origin: string, upTo: number): void {
+    const kept = this.changes.get(origin) ?? [];
+    this.changes.set(
+      origin,
+      kept.filter(({ seq }) => seq > upTo),
+    );
+  }
+}
+
+/** One node's state machine, without a disk, for simulations of many runs. */
+export class MemoryRegion {
+  readonly #store = new MemoryRegionStore();
+  readonly #options;
+  readonly #rules: RegionalRules;
+  readonly #engine: StateEngine<RegionalRules>;
+
+  constructor(rules: RegionRules) {
+    this.#options = { rules, resolver: undefined };
+    this.#rules = new RegionalRules(this.#store, this.#options);
+    this.#engine = new StateEngine(this.#rules, this.#store, 100_000);
+  }
+
+  get applied(): number {
+    return this.#engine.position.index;
+  }
+
+  get region(): Region | undefined {
+    return this.#rules.region;
+  }
+
+  apply(entries: readonly Entry[]): readonly ApplyResult[] {
+    const results = this.#engine.apply(entries);
+    this.#rules.flush();
+    return results;
+  }
+
+  digest(): Digest {
+    return { position: this.#engine.position, shards: this.#engine.shards() };
+  }
+
+  /** @throws ReplicationError `COMPACTED` */
+  changesOf(origin: RegionId, after: number, countMax: number): readonly string[] {
+    if (after < (this.region?.floor.get(origin) ?? 0)) {
+      throw new ReplicationError("COMPACTED", `change ${after + 1} is not kept`);
+    }
+    const kept = this.#store.changes.get(origin) ?? [];
+    return kept
+      .filter(({ seq }) => seq > after)
+      .slice(0, countMax)
+      .map(({ text }) => text);
+  }
+
+  conflicts(): readonly Conflict[] {
+    const session = openSession(this.#store, this.region as Region, this.#options);
+    return this.#store.markedKeys(Mark.disputed | Mark.hidden, "", 1_000).flatMap((key) => {
+      const thing = session.things.get(key);
+      return thing === undefined ? [] : session.state.conflictsOf(thing);
+    });
+  }
+
+  /** Key, labels, properties and shape of everything that readers see. */
+  graph(): readonly string[] {
+    const nodes = [...this.#store.nodes.values()].map(({ id, labels, properties }) =>
+      JSON.stringify([`n:${id}`, JSON.parse(labels), JSON.parse(properties), null]),
+    );
+    const edges = [...this.#store.edges.values()].map(({ id, from, to, type, properties }) =>
+      JSON.stringify([`e:${id}`, [], JSON.parse(properties), { from, to, type }]),
+    );
+    return [...nodes, ...edges].sort();
+  }
+}
