@@ -1,4 +1,15 @@
 export {
+  appended,
+  compacted,
+  firstOfTerm,
+  type LogTerms,
+  lastPosition,
+  lastUpToTerm,
+  type TermRun,
+  termAt,
+  truncated,
+} from "./log-terms.js";
+export {
   assertProgress,
   createProgress,
   type Inflight,

@@ -1,3 +1,4 @@
+export type { LogTerms, TermRun } from "../progress/index.js";
 export { CatchUp } from "./catch-up.js";
 export type {
   MemberChange,
@@ -6,7 +7,6 @@ export type {
   RaftNote,
   RaftStep,
 } from "./core/effects.js";
-export type { LogTerms, TermRun } from "./core/log-terms.js";
 export {
   type ConfigEntry,
   decodeMembership,

@@ -1,6 +1,5 @@
 import { invariant, type LogIndex, type Term } from "../../../base/index.js";
-import { onTruncated } from "../../progress/index.js";
-import { lastPosition } from "../../raft/core/log-terms.js";
+import { lastPosition, onTruncated } from "../../progress/index.js";
 import { advanceClaim } from "./claim.js";
 import { advanceCommit, applyMore, setObstacles } from "./commit.js";
 import type { HaInput } from "./effects.js";

@@ -1,7 +1,7 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
 import type { Effect, Input, Proposal, Step } from "../../driver/effects.js";
 import type { HardState, LeaseRecord } from "../../ports/index.js";
-import type { TermRun } from "../../raft/core/log-terms.js";
+import type { TermRun } from "../../progress/index.js";
 import type { HaMessage } from "../messages.js";
 
 type Durability = Extract<Effect, { kind: "answer" }>["durability"];

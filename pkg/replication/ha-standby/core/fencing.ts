@@ -1,5 +1,5 @@
 import type { NodeId } from "../../../base/index.js";
-import { lastPosition } from "../../raft/core/log-terms.js";
+import { lastPosition } from "../../progress/index.js";
 import type { Fence, PositionQuery } from "../messages.js";
 import { basisOf, type Decision, fail, go, WAIT } from "./grounds.js";
 import { endClaim, releaseLease, stepDown } from "./roles.js";

@@ -1,6 +1,6 @@
 import type { NodeId, Term } from "../../../base/index.js";
 import type { LeaseRecord } from "../../ports/index.js";
-import { lastPosition } from "../../raft/core/log-terms.js";
+import { lastPosition } from "../../progress/index.js";
 import type { Claim, Grounds } from "./state.js";
 import type { Turn } from "./turn.js";
 

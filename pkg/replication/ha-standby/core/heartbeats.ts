@@ -1,6 +1,10 @@
 import { NO_POSITION, type NodeId, type Term } from "../../../base/index.js";
-import { createProgress, onAcknowledged, onRoundAnswered } from "../../progress/index.js";
-import { lastPosition } from "../../raft/core/log-terms.js";
+import {
+  createProgress,
+  lastPosition,
+  onAcknowledged,
+  onRoundAnswered,
+} from "../../progress/index.js";
 import type { HaHeartbeatResponse, WalAck } from "../messages.js";
 import { hasAuthority, surelyInSync } from "./authority.js";
 import { freshPeer } from "./peer.js";

@@ -1,5 +1,5 @@
 import type { NodeId } from "../../../base/index.js";
-import { lastPosition } from "../../raft/core/log-terms.js";
+import { lastPosition } from "../../progress/index.js";
 import type { Promote } from "../messages.js";
 import { surelyInSync } from "./authority.js";
 import { BY_ITSELF, startClaim } from "./claim.js";

@@ -1,5 +1,5 @@
 import type { LogIndex } from "../../../base/index.js";
-import { firstOfTerm, type LogTerms, termAt } from "../../raft/core/log-terms.js";
+import { firstOfTerm, type LogTerms, termAt } from "../../progress/index.js";
 import type { EpochTable } from "../messages.js";
 
 /** The newest runs of a log, at most `runsMax` of them. */

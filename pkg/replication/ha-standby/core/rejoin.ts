@@ -1,5 +1,5 @@
 import type { LogIndex, Position } from "../../../base/index.js";
-import { compacted, type LogTerms, lastPosition, termAt } from "../../raft/core/log-terms.js";
+import { compacted, type LogTerms, lastPosition, termAt } from "../../progress/index.js";
 import type { EpochTable } from "../messages.js";
 import { applyMore, setCommit } from "./commit.js";
 import type { HaInput } from "./effects.js";

@@ -1,6 +1,6 @@
 import type { LogIndex, NodeId, Term } from "../../../base/index.js";
 import type { Entry } from "../../ports/index.js";
-import { termAt } from "../../raft/core/log-terms.js";
+import { termAt } from "../../progress/index.js";
 import type { HaHeartbeat, WalBatch } from "../messages.js";
 import { alignWith } from "./rejoin.js";
 import { endClaim, followPrimary } from "./roles.js";

@@ -7,8 +7,7 @@ import {
 } from "../../../base/index.js";
 import type { Effect } from "../../driver/effects.js";
 import type { HardState, LeaseRecord } from "../../ports/index.js";
-import type { Progress } from "../../progress/index.js";
-import type { LogTerms } from "../../raft/core/log-terms.js";
+import type { LogTerms, Progress } from "../../progress/index.js";
 import type { HaMessage, PositionAnswer, WalBatch } from "../messages.js";
 
 export type Durability = Extract<Effect, { kind: "answer" }>["durability"];

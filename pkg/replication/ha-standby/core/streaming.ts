@@ -1,6 +1,5 @@
 import type { LogIndex, NodeId } from "../../../base/index.js";
-import { maySend, onAsked, onSent, toProbe } from "../../progress/index.js";
-import { termAt } from "../../raft/core/log-terms.js";
+import { maySend, onAsked, onSent, termAt, toProbe } from "../../progress/index.js";
 import type { HaInput } from "./effects.js";
 import { leadershipOf, setPeer, type Turn } from "./turn.js";
 

@@ -1,6 +1,6 @@
 import type { NodeId, Position } from "../../../base/index.js";
 import type { Entry, HardState } from "../../ports/index.js";
-import type { TermRun } from "../../raft/core/log-terms.js";
+import type { TermRun } from "../../progress/index.js";
 import type { HaMessage } from "../messages.js";
 import type { HaEffect, HaInput } from "./effects.js";
 import { DEFAULT_HA_LIMITS, type HaOptions } from "./options.js";

@@ -1,6 +1,6 @@
 import { invariant, type LogIndex, type NodeId, type Term } from "../../../base/index.js";
 import type { Entry, EntryKind } from "../../ports/index.js";
-import { appended, lastPosition, truncated } from "../../raft/core/log-terms.js";
+import { appended, lastPosition, truncated } from "../../progress/index.js";
 import type { HaMessage } from "../messages.js";
 import type { ArbiterRequest, HaEffect, HaNote, HaStep } from "./effects.js";
 import type { HaOptions } from "./options.js";

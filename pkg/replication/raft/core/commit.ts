@@ -1,7 +1,7 @@
 import type { LogIndex, Position } from "../../../base/index.js";
+import { termAt } from "../../progress/index.js";
 import type { RaftEffect, RaftInput } from "./effects.js";
 import { reachedByQuorum } from "./leader-quorum.js";
-import { termAt } from "./log-terms.js";
 import type { RaftObstacles, Waiting } from "./state.js";
 import { note, type Turn } from "./turn.js";
 

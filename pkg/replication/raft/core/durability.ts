@@ -1,10 +1,9 @@
 import { invariant, type LogIndex, type Term } from "../../../base/index.js";
-import { onTruncated } from "../../progress/index.js";
+import { lastPosition, onTruncated, truncated } from "../../progress/index.js";
 import { advanceCommit, applyMore, setObstacles } from "./commit.js";
 import type { RaftInput } from "./effects.js";
 import { countOwnVote } from "./election.js";
 import { followCommit, payAcknowledgement } from "./follower.js";
-import { lastPosition, truncated } from "./log-terms.js";
 import { encodeMembership, foundingMembership } from "./membership.js";
 import { syncPeers } from "./peers.js";
 import { becomeFollower, restartElectionTimer } from "./roles.js";

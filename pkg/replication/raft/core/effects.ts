@@ -1,8 +1,8 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
 import type { Effect, Input, Step } from "../../driver/effects.js";
 import type { HardState } from "../../ports/index.js";
+import type { TermRun } from "../../progress/index.js";
 import type { RaftMessage } from "../messages.js";
-import type { TermRun } from "./log-terms.js";
 import type { ConfigEntry } from "./membership.js";
 
 /** What an operator may ask of the membership. One at a time; each goes through the log. */

@@ -1,8 +1,8 @@
 import type { NodeId, Position, Term } from "../../../base/index.js";
+import { lastPosition } from "../../progress/index.js";
 import { countVotes } from "../../quorum/index.js";
 import type { TimeoutNow, VoteRefusal, VoteRequest, VoteResponse } from "../messages.js";
 import { becomeLeader } from "./leadership.js";
-import { lastPosition } from "./log-terms.js";
 import { findVoter, includes, isVoter, type Member, memberIds } from "./membership.js";
 import {
   becomeFollower,

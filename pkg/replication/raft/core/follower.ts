@@ -1,8 +1,8 @@
 import type { LogIndex, NodeId } from "../../../base/index.js";
 import type { Entry } from "../../ports/index.js";
+import { firstOfTerm, termAt } from "../../progress/index.js";
 import type { Append, Heartbeat } from "../messages.js";
 import { setCommit } from "./commit.js";
-import { firstOfTerm, termAt } from "./log-terms.js";
 import { decodeMembership } from "./membership.js";
 import { areSound } from "./replication.js";
 import { heardLeader } from "./roles.js";

@@ -1,8 +1,7 @@
 import { type LogIndex, NO_POSITION, type NodeId, type Position } from "../../../base/index.js";
-import { onAcknowledged, onRoundAnswered } from "../../progress/index.js";
+import { onAcknowledged, onRoundAnswered, termAt } from "../../progress/index.js";
 import type { HeartbeatResponse } from "../messages.js";
 import { advanceCommit } from "./commit.js";
-import { termAt } from "./log-terms.js";
 import { encodeMembership, type Membership } from "./membership.js";
 import { hear, syncPeers } from "./peers.js";
 import { replicateTo } from "./replication.js";

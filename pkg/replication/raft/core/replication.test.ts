@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { termAt } from "../../progress/index.js";
 import type { RaftMessage } from "../messages.js";
-import { termAt } from "./log-terms.js";
 import { at, ELECTION, inTerm, Lab } from "./testing.js";
 
 function trio(terms: Record<string, readonly number[]> = {}): Lab {

@@ -1,18 +1,19 @@
 import { invariant, type LogIndex, type NodeId } from "../../../base/index.js";
 import type { Entry } from "../../ports/index.js";
 import {
+  lastUpToTerm,
   maySend,
   onAcknowledged,
   onAsked,
   onRejected,
   onSent,
+  termAt,
   toProbe,
   toSnapshot,
 } from "../../progress/index.js";
 import type { AppendResponse } from "../messages.js";
 import { advanceCommit } from "./commit.js";
 import type { RaftInput } from "./effects.js";
-import { lastUpToTerm, termAt } from "./log-terms.js";
 import { hear } from "./peers.js";
 import { becomeFollower } from "./roles.js";
 import type { Peer } from "./state.js";

@@ -1,7 +1,7 @@
 import type { LogIndex } from "../../../base/index.js";
+import { compacted, termAt } from "../../progress/index.js";
 import { answerReads, applyMore, setCommit } from "./commit.js";
 import type { RaftInput } from "./effects.js";
-import { compacted, termAt } from "./log-terms.js";
 import { becomeFollower } from "./roles.js";
 import type { Waiting } from "./state.js";
 import { note, refuse, send, type Turn } from "./turn.js";

@@ -1,9 +1,8 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
 import { NO_POSITION } from "../../../base/index.js";
 import type { HardState } from "../../ports/index.js";
-import type { Progress } from "../../progress/index.js";
+import type { LogTerms, Progress } from "../../progress/index.js";
 import type { RaftMessage, VoteRefusal } from "../messages.js";
-import type { LogTerms } from "./log-terms.js";
 import type { ConfigEntry } from "./membership.js";
 
 export type Role = "follower" | "precandidate" | "candidate" | "leader";

@@ -1,8 +1,8 @@
 import type { LogIndex, NodeId, Position, Term } from "../../../base/index.js";
 import type { Entry } from "../../ports/index.js";
+import type { TermRun } from "../../progress/index.js";
 import type { RaftMessage } from "../messages.js";
 import type { RaftEffect, RaftInput } from "./effects.js";
-import type { TermRun } from "./log-terms.js";
 import { decodeMembership, encodeMembership, type Member } from "./membership.js";
 import { DEFAULT_RAFT_LIMITS, type RaftOptions } from "./options.js";
 import type { RaftState } from "./state.js";

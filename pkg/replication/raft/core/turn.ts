@@ -1,8 +1,8 @@
 import { invariant, type LogIndex, type NodeId, type Term } from "../../../base/index.js";
 import type { Entry, EntryKind } from "../../ports/index.js";
+import { appended, truncated } from "../../progress/index.js";
 import type { RaftMessage } from "../messages.js";
 import type { RaftEffect, RaftNote, RaftStep } from "./effects.js";
-import { appended, truncated } from "./log-terms.js";
 import { decodeMembership, type Membership, NO_MEMBERS } from "./membership.js";
 import type { RaftOptions } from "./options.js";
 import type { Rules } from "./rules.js";

@@ -1,4 +1,4 @@
-import { invariant, type LogIndex, type Position, type Term } from "../../../base/index.js";
+import { invariant, type LogIndex, type Position, type Term } from "../../base/index.js";
 
 /** Entries from `first` on have this term, until the next run begins. */
 export interface TermRun {
