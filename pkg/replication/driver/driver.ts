@@ -4,14 +4,13 @@ import type { ReplicationLimits } from "../limits.js";
 import {
   type ApplyResult,
   type Entry,
-  type HardState,
-  LogError,
   type LogStore,
   type StateMachine,
   StateMachineError,
 } from "../ports/index.js";
 import type { Durability } from "../replicator.js";
 import type { Core, CoreView, Effect, Input } from "./effects.js";
+import { isRefusal } from "./is-refusal.js";
 
 /** What became of one write. */
 export type Answer =
@@ -227,9 +226,7 @@ export class Driver<
       if (hard !== undefined) log.saveHardState(hard);
       if (from !== undefined) log.append(entries);
     } catch (error) {
-      const isFull = error instanceof LogError && error.code === "LOG_FULL";
-      // What is committed may be told later; a promise that has no room ends the node.
-      if (!isFull || from === undefined || !promisesTheSame(hard, log.hardState)) throw error;
+      if (from === undefined || !isRefusal(error, hard, log.hardState)) throw error;
       this.input({ kind: "persist_refused", seq, from });
     }
     this.#persistSeq = seq;
@@ -395,10 +392,4 @@ export class Driver<
     this.#parts.listener.onFailure(this.#failure);
     if (error instanceof InvariantViolation) throw error;
   }
-}
-
-function promisesTheSame(wanted: HardState | undefined, kept: HardState): boolean {
-  if (wanted === undefined) return true;
-  const { term, votedFor, epoch } = wanted;
-  return term === kept.term && votedFor === kept.votedFor && epoch === kept.epoch;
 }
