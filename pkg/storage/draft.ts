@@ -31,6 +31,14 @@ export class Draft implements GraphView {
     this.#base = base;
   }
 
+  /** What it stands in front of; what it has looked up already is not read again. */
+  get before(): Pick<GraphView, "node" | "edge"> {
+    return {
+      node: (id) => (this.nodes.has(id) ? this.nodes.get(id)?.before : this.#base.node(id)),
+      edge: (id) => (this.edges.has(id) ? this.edges.get(id)?.before : this.#base.edge(id)),
+    };
+  }
+
   node(id: string): NodeRecord | undefined {
     const change = this.nodes.get(id);
     return change === undefined ? this.#base.node(id) : change.after;

@@ -14,16 +14,22 @@ export interface Session {
   readonly things: ThingDraft;
 }
 
+interface Shown {
+  readonly view: GraphView;
+  /** The same, where something has looked it up already. */
+  readonly before: Pick<GraphView, "node" | "edge">;
+  /** Of what looks different from before. */
+  readonly version: number;
+}
+
 /**
  * What readers see of the things with these keys, and of edges that can be seen, or can no longer,
  * because a node came or went.
- * @param version - of what looks different from before
  */
 export function materialize(
   { state, things }: Session,
   keys: readonly string[],
-  view: GraphView,
-  version: number,
+  { view, before: earlier, version }: Shown,
 ): Draft {
   const draft = new Draft(view);
   const edges = new Set<string>();
@@ -33,7 +39,7 @@ export function materialize(
       continue;
     }
     const id = key.slice(2);
-    const before = view.node(id);
+    const before = earlier.node(id);
     const after = nodeOf(id, state.image(key), before, version);
     draft.setNode(id, before, after);
     things.mark(key, marksOf(things.get(key), state.decider, false));
@@ -44,7 +50,7 @@ export function materialize(
   }
   for (const key of edges) {
     const id = key.slice(2);
-    const before = view.edge(id);
+    const before = earlier.edge(id);
     const after = edgeOf(id, state.image(key), before, version);
     draft.setEdge(id, before, after);
     const thing = things.get(key);

@@ -19,10 +19,22 @@ export class PendingChanges {
     this.#chars += text.length;
   }
 
+  /** In runs that are short enough to be read as a whole for a few of their changes. */
   take(): readonly ChangeRun[] {
-    const runs = [...this.#runs].map(([origin, run]) => ({ origin, ...run }));
+    const taken: ChangeRun[] = [];
+    for (const [origin, { firstSeq, texts }] of this.#runs) {
+      let start = 0;
+      let chars = 0;
+      for (const [at, text] of texts.entries()) {
+        chars += text.length;
+        if (chars < ROW_CHARS && at + 1 < texts.length) continue;
+        taken.push({ origin, firstSeq: firstSeq + start, texts: texts.slice(start, at + 1) });
+        start = at + 1;
+        chars = 0;
+      }
+    }
     this.clear();
-    return runs;
+    return taken;
   }
 
   clear(): void {
@@ -30,3 +42,6 @@ export class PendingChanges {
     this.#chars = 0;
   }
 }
+
+/** Text of a run from which on it is one of its own. */
+const ROW_CHARS = 32 * 1024;

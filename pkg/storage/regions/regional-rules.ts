@@ -118,7 +118,8 @@ export class RegionalRules implements StateRules {
   #prepared(work: RegionWork, version: number): Prepared {
     const { state, things, told, value } = work;
     const keys = [...new Set([...things.changedKeys(), ...(work.keys ?? [])])];
-    const draft = materialize(work, keys, this.#store, version);
+    const view = this.#store;
+    const draft = materialize(work, keys, { view, before: work.draft?.before ?? view, version });
     for (const { before, after } of work.draft?.indexes.values() ?? []) {
       draft.setIndex(before, after);
     }
