@@ -103,6 +103,7 @@ export class StreamWorld {
     }
     if (this.found.length > 0) return this.found;
     if (!this.#isSettled()) return [`not settled: ${this.#positions()}`];
+    for (let last = 0; last < QUIET_TICKS; last += 1) this.#tick();
     const before = this.#traffic();
     for (let quiet = 0; quiet < QUIET_TICKS; quiet += 1) this.#tick();
     if (this.#traffic() !== before) this.found.push("it is never quiet");
