@@ -188,7 +188,11 @@ describe.each(RUNS)("a pair in a broken network: $name", (pair) => {
     try {
       if (cut.promotes === true) await promoted(standby);
       await sleep(Math.max(0, CUT_MS - (performance.now() - startMs)));
-      const spoke = await settled(acknowledgements, expectedOf(writers, primary.id, standby.id));
+      const spoke = await settled(
+        acknowledgements,
+        nodes.nodes,
+        expectedOf(writers, primary.id, standby.id),
+      );
       for (const node of nodes.nodes.filter(({ id }) => !spoke.includes(id))) {
         const answers = cut.together === true || (await node.health())?.is_leader === true;
         const leader = answers ? "absent" : "failed";
@@ -243,16 +247,22 @@ function expectedOf(writers: Writers, primary: string, standby: string) {
   return all[writers].sort();
 }
 
-/** Who writes once that is as expected; on a busy machine a promotion takes its time. */
+/**
+ * Who writes once that is as expected; on a busy machine a promotion takes its time. Clients stay
+ * where they are answered, so every node is asked.
+ */
 async function settled(
   acknowledgements: Acknowledgements,
+  nodes: readonly RaftNode[],
   expected: readonly string[] | undefined,
 ): Promise<readonly string[]> {
   const untilMs = performance.now() + SETTLE_MS_MAX;
   for (;;) {
     const sinceMs = performance.now();
+    const asked = await Promise.all(nodes.map(refusalsOf));
+    const written = nodes.filter((_, at) => asked[at]?.write === "done").map(({ id }) => id);
     await sleep(LATE_MS);
-    const spoke = acknowledgements.since(sinceMs);
+    const spoke = [...new Set([...acknowledgements.since(sinceMs), ...written])].sort();
     const fits = expected === undefined ? spoke.length > 0 : `${spoke}` === `${expected}`;
     if (fits) return spoke;
     if (performance.now() < untilMs) continue;
