@@ -51,4 +51,6 @@ export const MessageType = {
   taken: 48,
   positionQuery: 49,
   positionAnswer: 50,
+  regionChanges: 51,
+  regionChangesResponse: 52,
 } as const;

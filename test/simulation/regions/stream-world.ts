@@ -1,10 +1,17 @@
 import { parseRegionId, type RegionId, type RequestId } from "../../../pkg/base/index.js";
 import {
+  type ChangesAnswer,
   type ChangesMessage,
   type Proposed,
   STREAM_RULES,
   type StreamRules,
 } from "../../../pkg/replication/multi-region/core/index.js";
+import {
+  readAnswerFrame,
+  readChangesFrame,
+  toAnswerFrame,
+  toChangesFrame,
+} from "../../../pkg/replication/multi-region/wire/index.js";
 import type { ApplyResult } from "../../../pkg/replication/ports/index.js";
 import { encodeOperations } from "../../../pkg/storage/index.js";
 import { closedName } from "../../../pkg/storage/regions/closed-conflicts.js";
@@ -257,7 +264,7 @@ export class StreamWorld {
     }
   }
 
-  readonly #answers = new Map<number, (answer: unknown) => void>();
+  readonly #answers = new Map<number, (body: ChangesAnswer) => void>();
 
   #send(node: StreamNode, region: RegionId, ticket: number, message: ChangesMessage): void {
     this.#count("sent");
@@ -274,14 +281,18 @@ export class StreamWorld {
     for (let copy = 0; copy < copies; copy += 1) {
       this.#later(8, () => {
         this.#calls += 1;
-        this.#answers.set(this.#calls, (answer) => {
+        this.#answers.set(this.#calls, (body) => {
+          const payload = JSON.stringify(toAnswerFrame(body).payload);
+          const answer = readAnswerFrame(JSON.parse(payload));
           if (this.#isLost(region, node.region)) return;
           this.#later(8, () => {
-            if (!isOver) node.input({ kind: "reply", region, ticket, answer: answer as never });
+            if (!isOver) node.input({ kind: "reply", region, ticket, answer });
             isOver = true;
           });
         });
-        target.input({ kind: "request", call: this.#calls, message });
+        const frame = JSON.stringify(toChangesFrame(message).payload);
+        const call = this.#calls;
+        target.input({ kind: "request", call, message: readChangesFrame(JSON.parse(frame)) });
       });
     }
   }
