@@ -131,3 +131,13 @@ test("MR-15 a region that was given up holds nothing up, and is let in again wit
   const contains = new Map([[EU, 1]]);
   expect(await run({ op: "readmit", region: US, contains })).toMatchObject({ ok: true });
 });
+
+test("MR-24 a write that no command of another region could hold is refused, and nothing has happened", async () => {
+  const [eu, us] = await pair();
+  const value = "x".repeat(16 * 1024 * 1024 - 200);
+  const result = await eu.write([put("a", { value })]);
+  expect(result).toMatchObject({ ok: false, code: "TOO_LARGE" });
+  expect(await eu.write([put("a", { value: value.slice(100_000) })])).toMatchObject({ ok: true });
+  expect(await us.hear(eu)).toMatchObject({ applied: 1 });
+  expect(await us.seen(["a"])).toEqual(await eu.seen(["a"]));
+});

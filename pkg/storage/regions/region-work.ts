@@ -1,5 +1,7 @@
 import type { JsonValue } from "../../base/index.js";
+import { ReplicationError } from "../../replication/errors.js";
 import type { Draft } from "../draft.js";
+import { STORAGE_LIMITS } from "../limits.js";
 import type { Change } from "./change.js";
 import { changeText } from "./change-text.js";
 import type { Session } from "./materialize.js";
@@ -23,6 +25,21 @@ export interface RegionWork extends Session {
   readonly draft?: Draft | undefined;
 }
 
+/** What is left of a command's bytes for the line before its changes. */
+const HEAD_BYTES = 64 * 1024;
+
+/**
+ * A change of this region as the others will be told.
+ * @throws ReplicationError `TOO_LARGE` when no command of theirs could hold it
+ */
 export function tell(change: Change): Told {
-  return { change, text: changeText(change) };
+  const text = changeText(change);
+  const bytesMax = STORAGE_LIMITS.commandBytesMax - HEAD_BYTES;
+  if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) {
+    throw new ReplicationError(
+      "TOO_LARGE",
+      `what other regions must be told of it takes more than ${bytesMax} bytes; split it into several commands`,
+    );
+  }
+  return { change, text };
 }

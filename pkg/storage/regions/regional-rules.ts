@@ -80,7 +80,7 @@ export class RegionalRules implements StateRules {
 
   prepare(envelope: Envelope, index: number): Prepared {
     if (envelope.type !== REGION_COMMAND) return this.prepareCommand(readCommand(envelope), index);
-    try {
+    return this.#orRefused(() => {
       const operation = readRegionOperation(envelope);
       const done = runRegionOperation(operation, {
         region: this.#region,
@@ -90,25 +90,34 @@ export class RegionalRules implements StateRules {
         open: (region, slice) => this.#open(region, slice),
       });
       return this.#prepared(done, index);
-    } catch (error) {
-      if (!(error instanceof ReplicationError)) throw error;
-      return refusedCommand({ code: error.code, message: error.message });
-    }
+    });
   }
 
   /** @param version - of what the command writes */
   prepareCommand(command: DecodedCommand, version: number): Prepared {
-    if (this.#region === undefined) return this.#graph.prepareCommand(command, version);
+    const region = this.#region;
+    if (region === undefined) return this.#graph.prepareCommand(command, version);
     if (command.refusal !== undefined) return refusedCommand(command.refusal);
     const draft = new Draft(this.#store);
     const applied = applyOperations(draft, command, version);
     if ("code" in applied) return refusedCommand(applied);
-    const value = applied as unknown as JsonValue;
-    const session = this.#open(this.#region);
-    const writes = writesOfDraft(draft, session);
-    if (writes.length === 0) return this.#prepared({ ...session, told: [], value, draft }, version);
-    const told = [tell(session.state.write(writes, command.timestampMs))];
-    return this.#prepared({ ...session, told, value, draft }, version);
+    return this.#orRefused(() => {
+      const session = this.#open(region);
+      const writes = writesOfDraft(draft, session);
+      const told =
+        writes.length === 0 ? [] : [tell(session.state.write(writes, command.timestampMs))];
+      const value = applied as unknown as JsonValue;
+      return this.#prepared({ ...session, told, value, draft }, version);
+    });
+  }
+
+  #orRefused(body: () => Prepared): Prepared {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof ReplicationError)) throw error;
+      return refusedCommand({ code: error.code, message: error.message });
+    }
   }
 
   #open(region: Region, slice?: FadingSlice): Session {
