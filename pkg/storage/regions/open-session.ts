@@ -1,9 +1,10 @@
 import { invariant } from "../../base/index.js";
 import type { ClosedEntry } from "./closed-conflicts.js";
 import type { Resolver, Strategy } from "./decide.js";
+import { REGION_LIMITS } from "./limits.js";
 import type { Session } from "./materialize.js";
 import { REGION_NOTE, type Region, readRegion } from "./region-record.js";
-import { REGION_LIMITS, type RegionSettings } from "./region-settings.js";
+import type { RegionSettings } from "./region-settings.js";
 import { RegionState } from "./region-state.js";
 import type { RegionStore, TextRecord } from "./region-store.js";
 import type { RegionRules } from "./rules.js";

@@ -5,12 +5,8 @@ import { STORAGE_LIMITS } from "../limits.js";
 import { validateOperations } from "../validate.js";
 import type { Change } from "./change.js";
 import { parseChange, toVector } from "./change-text.js";
-import {
-  REGION_LIMITS,
-  type RegionSettings,
-  toRegion,
-  toRegionSettings,
-} from "./region-settings.js";
+import { REGION_LIMITS } from "./limits.js";
+import { type RegionSettings, toRegion, toRegionSettings } from "./region-settings.js";
 import type { Choice } from "./resolve-conflict.js";
 import { type VersionVector, vectorPairs } from "./version-vector.js";
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import type { RegionId } from "../../base/index.js";
+import { REGION_LIMITS } from "./limits.js";
 import { encodeRegionOperation } from "./region-commands.js";
-import { REGION_LIMITS } from "./region-settings.js";
 import { AP, closeAll, EU, exchange, type Node, pair, put, settingsOf, US } from "./testing.js";
 
 afterEach(closeAll);

@@ -1,5 +1,6 @@
 import { isSafeCount, parseRegionId, type RegionId } from "../../base/index.js";
 import { type Fields, invalid } from "../envelope.js";
+import { REGION_LIMITS } from "./limits.js";
 
 export const STRATEGIES = ["last_write_wins", "first_write_wins", "manual", "resolver"] as const;
 /** `resolver`: a function of the user's, which every node of every region must have been given. */
@@ -14,21 +15,6 @@ export interface RegionSettings {
   /** How far another region's clock may be ahead. */
   readonly driftMsMax: number;
 }
-
-export const REGION_LIMITS = {
-  othersMax: 15,
-  /** Conflicts that are over and still listed. */
-  closedConflictsMax: 1_000,
-  /** Fading things that one command looks at. */
-  forgetMax: 500,
-  /** Changes that one command takes from another region. */
-  receiveMax: 1_000,
-  /** Text of changes gathered in memory before it goes to disk. */
-  pendingCharsMax: 4 * 1024 * 1024,
-  /** Changes that one answer to a sender holds. */
-  sendMax: 1_000,
-  conflictsPageMax: 1_000,
-} as const;
 
 /**
  * Settings as a command holds them.
