@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { type NodeId, parseNodeId, type Term, toTerm } from "../../pkg/base/index.js";
-import type { Arbiter, LeaseRecord } from "../../pkg/replication/ports/index.js";
+import type { AcquireRequest, Arbiter, LeaseRecord } from "../../pkg/replication/ports/index.js";
 
 /** An arbiter with nothing in it, and the time it lives in. */
 export interface ArbiterUnderTest {
@@ -110,6 +110,25 @@ async function lateRequest(world: ArbiterUnderTest): Promise<void> {
   }
   const granted = await b.acquire({ ...ask, ifEpoch: record.epoch });
   expect(granted).toEqual({ ok: true, record: { epoch: 3, holder: B, inSync: [B], held: true } });
+}
+
+/** A standby that was added after the candidate looked may alone have what was acknowledged since. */
+async function otherSet(world: ArbiterUnderTest): Promise<void> {
+  const [a, b] = [world.client(A), world.client(B)];
+  const ask = { candidate: B, epoch: term(0), inSync: [B], ttlMs: LONG_MS };
+  expect((await b.acquire({ ...ask, ifInSync: [B] })).ok).toBe(false);
+  await take(world, A);
+  const { epoch, inSync: seen } = await b.read();
+  const { record } = await a.recordInSync({ holder: A, epoch, inSync: [B, C] });
+  await a.release({ holder: A, epoch });
+  const refusal = { ok: false, record: { ...record, held: false } };
+  for (const force of [false, true]) {
+    for (const ifInSync of [seen, [], [A, B, C, id("d")], [B, B, C]]) {
+      expect(await b.acquire({ ...ask, force, ifEpoch: epoch, ifInSync })).toEqual(refusal);
+    }
+  }
+  const granted = await b.acquire({ ...ask, ifEpoch: epoch, ifInSync: [C, B, A] });
+  expect(granted).toEqual({ ok: true, record: { epoch: 2, holder: B, inSync: [B], held: true } });
 }
 
 async function staleHolder(world: ArbiterUnderTest): Promise<void> {
@@ -279,11 +298,12 @@ async function invalid(world: ArbiterUnderTest): Promise<void> {
   const a = world.client(A);
   const good = { candidate: A, epoch: term(0), inSync: [A], ttlMs: LONG_MS };
   const names = Array.from({ length: 64 }, (_, n) => id(`n${n}`));
-  const bad: [RegExp, Partial<typeof good>][] = [
+  const bad: [RegExp, Partial<AcquireRequest>][] = [
     [/ttlMs/, { ttlMs: 0 }],
     [/ttlMs/, { ttlMs: 1.5 }],
     [/ttlMs/, { ttlMs: 600_001 }],
     [/inSync/, { inSync: names }],
+    [/ifInSync/, { ifInSync: [...names, A] }],
     [/epoch/, { epoch: Number.MAX_SAFE_INTEGER as Term }],
   ];
   for (const [message, part] of bad) {
@@ -320,6 +340,7 @@ const CASES: readonly (readonly [string, Test])[] = [
     "AR-18 a request that comes after another primary came and went is refused, forced or not (FC-087)",
     lateRequest,
   ],
+  ["AR-19 a request that reckoned with another set is refused, forced or not (FC-087)", otherSet],
   ["AR-6 a stale holder renews, records and releases nothing", staleHolder],
   ["AR-7 AR-8 a lease runs its whole TTL and is free after it", wholeTtl],
   ["AR-7 a renewal counts the whole TTL anew", renewed],

@@ -45,10 +45,11 @@ export function decide(state: LeaseState, request: LeaseRequest): StoredLease | 
 
 function acquired(
   { stored, held }: LeaseState,
-  { candidate, epoch, inSync, ttlMs, force, ifEpoch }: AcquireRequest,
+  { candidate, epoch, inSync, ttlMs, force, ifEpoch, ifInSync }: AcquireRequest,
 ): StoredLease | undefined {
   if (held && stored?.holder !== candidate) return undefined;
   if (ifEpoch !== undefined && ifEpoch !== (stored?.epoch ?? 0)) return undefined;
+  if (ifInSync !== undefined && !isSameSet(ifInSync, stored?.inSync ?? [])) return undefined;
   const mayBePromoted = stored === undefined || stored.inSync.includes(candidate);
   if (!mayBePromoted && force !== true) return undefined;
   return {
@@ -58,6 +59,10 @@ function acquired(
     ttlMs,
     released: false,
   };
+}
+
+function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.every((id) => b.includes(id)) && b.every((id) => a.includes(id));
 }
 
 function withHolder(inSync: readonly NodeId[], holder: NodeId): readonly NodeId[] {
@@ -97,6 +102,9 @@ export function checkRequest(request: LeaseRequest): void {
     if (request.inSync.length >= ARBITER_LIMITS.inSyncMax) {
       throw bad("inSync", `fewer than ${ARBITER_LIMITS.inSyncMax} names`);
     }
+  }
+  if (request.kind === "acquire" && (request.ifInSync?.length ?? 0) > ARBITER_LIMITS.inSyncMax) {
+    throw bad("ifInSync", `at most ${ARBITER_LIMITS.inSyncMax} names`);
   }
 }
 

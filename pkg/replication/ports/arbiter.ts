@@ -32,6 +32,12 @@ export interface AcquireRequest {
    * what a primary recorded that came after the candidate looked.
    */
   readonly ifEpoch?: Term | undefined;
+  /**
+   * Granted only while the record still names exactly these, in whatever order. Without it a standby
+   * that was added after the candidate looked, and that alone has what was acknowledged since, is
+   * passed over.
+   */
+  readonly ifInSync?: readonly NodeId[] | undefined;
 }
 
 export interface RenewRequest {
@@ -63,8 +69,9 @@ export interface Arbiter {
   /**
    * Takes the lease under a new epoch, greater than the record's and not below the wanted one. Not
    * granted while another node's lease runs, nor, without `force`, to a candidate outside the
-   * record's in-sync set (any candidate passes before the first grant), nor when the record's epoch
-   * is not `ifEpoch`. A holder that asks again gets a newer epoch.
+   * record's in-sync set (any candidate passes before the first grant), nor, forced or not, when
+   * the record's epoch is not `ifEpoch` or its set not `ifInSync`. A holder that asks again gets a
+   * newer epoch.
    */
   acquire(request: AcquireRequest): Promise<LeaseAnswer>;
   /**

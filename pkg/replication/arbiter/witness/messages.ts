@@ -34,6 +34,9 @@ export function toRequest(message: PeerMessage): WitnessRequest {
         ttlMs: fields.count("ttlMs"),
         force: fields.value("force") === undefined ? false : fields.flag("force"),
         ...(fields.value("ifEpoch") === undefined ? {} : { ifEpoch: fields.term("ifEpoch") }),
+        ...(fields.value("ifInSync") === undefined
+          ? {}
+          : { ifInSync: nodeIds(fields, "ifInSync") }),
       };
     case "renew":
       return { kind, ...claim(fields), ttlMs: fields.count("ttlMs") };
