@@ -61,6 +61,21 @@ describe("a lease", () => {
   });
 });
 
+describe("a renewal that fails at once", () => {
+  it("HA-4 is asked for again after a heartbeat's time, and after an answer as ever", () => {
+    const lab = new Lab(["a", "b"]).found();
+    const leftAt: number[] = [];
+    lab.arbiter.fate = (_, { op }) => {
+      if (op === "renew") leftAt.push(lab.state("a").now + 1);
+      return leftAt.length <= 3 ? "failed" : "answered";
+    };
+    lab.tick(12);
+    const gaps = leftAt.slice(1).map((at, index) => at - (leftAt[index] ?? 0));
+    const { heartbeatTicks, renewTicks } = TICKS;
+    expect(gaps.slice(0, 4)).toEqual([heartbeatTicks, heartbeatTicks, heartbeatTicks, renewTicks]);
+  });
+});
+
 describe("without its arbiter", () => {
   const withoutArbiter = (ids: string[], rules: Partial<Rules> = {}) => {
     const lab = new Lab(ids, {}, rules).found();

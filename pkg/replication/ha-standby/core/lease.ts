@@ -11,11 +11,11 @@ import { askArbiter, leadershipOf, note, setLead, type Turn } from "./turn.js";
 export function tendLease(turn: Turn): void {
   const { s, options } = turn;
   if (s.lead === null || options.arbiter !== "lease") return;
-  const { requestTicks, renewTicks } = options.ticks;
-  const { renewal, leaseAt, pending } = s.lead;
+  const { requestTicks } = options.ticks;
+  const { renewal, renewAt, pending } = s.lead;
   if (pending !== null && s.now - pending.sentAt >= requestTicks) forgetPending(turn);
   if (renewal !== null && s.now - renewal.sentAt < requestTicks) return;
-  if (renewal === null && s.now - leaseAt < renewTicks) return;
+  if (renewal === null && s.now < renewAt) return;
   const id = askArbiter(turn, { op: "renew", epoch: s.hard.term });
   setLead(turn, { renewal: { id, sentAt: s.now } });
 }
@@ -32,7 +32,7 @@ function forgetPending(turn: Turn): void {
   });
 }
 
-const isSameSet = (a: readonly NodeId[], b: readonly NodeId[]) =>
+export const isSameSet = (a: readonly NodeId[], b: readonly NodeId[]) =>
   a.length === b.length && a.every((id) => b.includes(id));
 
 /** @returns whether the answer belonged to this leadership */
@@ -41,10 +41,11 @@ export function onLeaseAnswer(turn: Turn, { id, answer }: ArbiterOutcome): boole
   if (s.lead === null) return false;
   const { renewal, pending } = s.lead;
   if (renewal?.id === id) {
-    setLead(turn, { renewal: null });
+    const { heartbeatTicks, renewTicks } = turn.options.ticks;
+    setLead(turn, { renewal: null, renewAt: s.now + heartbeatTicks });
     if (answer === null) return true;
     if (turn.rules.mustYield(answer.ok)) yieldTo(turn, answer.record);
-    else setLead(turn, { leaseAt: Math.max(leadershipOf(turn).leaseAt, renewal.sentAt) });
+    else setLead(turn, { leaseAt: renewal.sentAt, renewAt: renewal.sentAt + renewTicks });
   } else if (pending?.id === id) {
     if (answer === null) forgetPending(turn);
     else if (!answer.ok) yieldTo(turn, answer.record);

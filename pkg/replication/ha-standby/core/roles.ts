@@ -33,6 +33,7 @@ export function becomePrimary(
     sentCommit: 0 as LogIndex,
     round: 0,
     leaseAt: grant.leaseAt,
+    renewAt: grant.leaseAt + options.ticks.renewTicks,
     renewal: null,
     inSync,
     pending: null,

@@ -80,6 +80,8 @@ export interface Leadership {
   readonly round: number;
   /** Tick at which the newest granted request for the lease left. */
   readonly leaseAt: number;
+  /** Tick from which it is prolonged, unless that is under way; later after a failure. */
+  readonly renewAt: number;
   readonly renewal: { readonly id: number; readonly sentAt: number } | null;
   /** Standbys that may be promoted, as the arbiter is known to hold it; without one, as agreed. */
   readonly inSync: readonly NodeId[];
