@@ -61,7 +61,7 @@ describe("nornicctl with a real node", () => {
     const status = await ctl(["status", "--json"], env);
     expect(status.exit, status.err).toBe(0);
     expect(JSON.parse(status.out)).toMatchObject({ healthy: true, log: { last_index: 1 } });
-    expect((await ctl(["lag"], env)).out).toMatch(/^this node +0 +0$/m);
+    expect((await ctl(["lag"], env)).out).toMatch(/^this node +0 +0 +0$/m);
     expect((await ctl(["history"], env)).out).toContain("state=ready");
     expect((await ctl(["verify"], env)).out).toContain("equal at index 1");
     await stop(node);
