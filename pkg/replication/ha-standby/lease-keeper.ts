@@ -20,6 +20,8 @@ export interface LeaseKeeperParts {
 export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
   readonly #pending = new Set<Promise<void>>();
+  /** Under which name the arbiter's record has a node, whether that one was heard or not. */
+  readonly #recorded = new Map<NodeId, NodeId>();
   #unwatch: (() => void) | undefined;
   /** Said once for each outage. */
   #unreachable = false;
@@ -66,8 +68,9 @@ export class LeaseKeeper {
         return { ok: true, record: await arbiter.read() };
       case "acquire": {
         const { epoch, ifEpoch, force } = request;
+        const ifInSync = request.ifInSync?.map((id) => this.#recorded.get(id) ?? this.#name(id));
         const inSync = request.inSync.map((id) => this.#name(id));
-        return arbiter.acquire({ candidate: self, epoch, ifEpoch, inSync, ttlMs, force });
+        return arbiter.acquire({ candidate: self, epoch, ifEpoch, ifInSync, inSync, ttlMs, force });
       }
       case "renew":
         return arbiter.renew({ holder: self, epoch: request.epoch, ttlMs });
@@ -89,7 +92,12 @@ export class LeaseKeeper {
   #known(record: LeaseRecord): LeaseRecord {
     const { idOf } = this.#parts;
     const holder = record.holder === null ? null : idOf(record.holder);
-    return { ...record, holder, inSync: record.inSync.map(idOf) };
+    const inSync = record.inSync.map((name) => {
+      const id = idOf(name);
+      this.#recorded.set(id, name);
+      return id;
+    });
+    return { ...record, holder, inSync };
   }
 
   #reached(): void {

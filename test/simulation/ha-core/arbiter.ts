@@ -54,9 +54,14 @@ export class SimArbiter {
     return true;
   }
 
+  #isAsReckoned(inSync: readonly NodeId[] = this.inSync): boolean {
+    return [...inSync].sort().join() === [...this.inSync].sort().join();
+  }
+
   #acquire(from: NodeId, request: Extract<ArbiterRequest, { op: "acquire" }>): boolean {
     if (this.record().held && this.holder !== from) return false;
     if (request.ifEpoch !== this.epoch) return false;
+    if (!this.#isAsReckoned(request.ifInSync)) return false;
     if (this.epoch > 0 && !request.force && !this.inSync.includes(from)) return false;
     this.epoch = Math.max(this.epoch + 1, request.epoch);
     this.before = this.holder;

@@ -1,8 +1,10 @@
 import type { NodeId, Term } from "../../../base/index.js";
+import type { LeaseAnswer } from "../../ports/index.js";
 import type { FenceResponse, PositionAnswer } from "../messages.js";
 import type { ArbiterOutcome } from "./effects.js";
 import { isClear } from "./fencing.js";
 import { basisOf, decide } from "./grounds.js";
+import { isSameSet } from "./lease.js";
 import { becomePrimary, endClaim, releaseLease } from "./roles.js";
 import type { Claim, Grounds } from "./state.js";
 import { askArbiter, note, send, setEpoch, type Turn, takeId } from "./turn.js";
@@ -10,16 +12,23 @@ import { askArbiter, note, send, setEpoch, type Turn, takeId } from "./turn.js";
 type Order = Pick<Claim, "ticket" | "force" | "othersStopped">;
 export const BY_ITSELF: Order = { ticket: null, force: false, othersStopped: false };
 
+/** A claim begins anew so often when those in sync changed meanwhile; then it has failed. */
+const CLAIM_ROUNDS_MAX = 3;
+
 /** HA-18: first ask where all are, then fence, then ask the arbiter, then serve. */
-export function startClaim(turn: Turn, order: Order): void {
+export function startClaim(turn: Turn, order: Order, round = 0): void {
   const { s, options } = turn;
   if (s.rejoin !== null && s.rejoin.kind !== "installing") {
     s.rejoin = null;
     s.aligned = false;
   }
   const id = options.arbiter === "lease" ? askArbiter(turn, { op: "read" }) : takeId(turn);
+  const { ticket, force, othersStopped } = order;
   s.claim = {
-    ...order,
+    ticket,
+    force,
+    othersStopped,
+    round,
     stage: "asking",
     since: s.now,
     id,
@@ -29,7 +38,8 @@ export function startClaim(turn: Turn, order: Order): void {
     epoch: 0 as Term,
     fenced: new Map(),
   };
-  note(turn, "claim_started", order.ticket === null ? "no primary is heard" : "an operator asked");
+  const reason = ticket === null ? "no primary is heard" : "an operator asked";
+  note(turn, "claim_started", round === 0 ? reason : "others are in sync than when it asked");
   for (const to of options.peers)
     send(turn, to, { kind: "position_query", epoch: s.hard.term, id });
   advanceClaim(turn);
@@ -73,7 +83,9 @@ export function onClaimAnswer(turn: Turn, { id, answer }: ArbiterOutcome): void 
     advanceClaim(turn);
   } else if (claim.stage === "acquiring") {
     const { record } = answer;
-    if (!answer.ok) {
+    if (isOvertaken(answer, claim)) {
+      startClaim(turn, claim, claim.round + 1);
+    } else if (!answer.ok) {
       endClaim(turn, `the arbiter holds epoch ${record.epoch} of ${record.holder}`);
     } else if (!isFresh(turn, claim)) {
       endClaim(turn, "the lease that was granted has run out");
@@ -85,6 +97,13 @@ export function onClaimAnswer(turn: Turn, { id, answer }: ArbiterOutcome): void 
       becomePrimary(turn, { epoch, leaseAt: claim.since, inSync }, claim);
     }
   }
+}
+
+/** HA-32: who is in sync is not what the claim reckoned with. */
+function isOvertaken({ ok, record }: LeaseAnswer, claim: Claim): boolean {
+  if (ok || claim.record === null || claim.round >= CLAIM_ROUNDS_MAX) return false;
+  const { epoch, inSync } = claim.record;
+  return record.epoch === epoch && !isSameSet(record.inSync, inSync);
 }
 
 /** HA-4: a grant counts from when it was asked for, like a renewal. */
@@ -174,6 +193,8 @@ function acquire(turn: Turn, claim: Claim): void {
   }
   const force = isForced(claim);
   const ifEpoch = record?.epoch ?? (0 as Term);
-  const id = askArbiter(turn, { op: "acquire", epoch, ifEpoch, inSync: [options.id], force });
+  const ifInSync = turn.rules.asReckoned(record?.inSync ?? []);
+  const inSync = [options.id];
+  const id = askArbiter(turn, { op: "acquire", epoch, ifEpoch, ifInSync, inSync, force });
   setClaim(turn, { stage: "acquiring", since: s.now, id });
 }

@@ -127,6 +127,8 @@ export type ArbiterRequest =
       readonly epoch: Term;
       /** The record as the claim saw it; with any other the request comes too late. */
       readonly ifEpoch: Term;
+      /** Who was in sync in that record, as the claim reckoned with; any other set refuses it. */
+      readonly ifInSync?: readonly NodeId[] | undefined;
       readonly inSync: readonly NodeId[];
       readonly force: boolean;
     }

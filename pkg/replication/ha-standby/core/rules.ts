@@ -68,6 +68,8 @@ export interface Rules {
   isBest(own: Position, others: readonly Position[]): boolean;
   /** HA-21: in `semi_sync` all others in sync must have answered. */
   mustHear(others: readonly NodeId[], heard: (id: NodeId) => boolean): boolean;
+  /** HA-32: the set that the arbiter must still hold when it grants; undefined: any. */
+  asReckoned(inSync: readonly NodeId[]): readonly NodeId[] | undefined;
   /** HA-22: the epoch that the arbiter holds is this node's own. */
   isOwn(own: {
     readonly id: NodeId;
@@ -114,6 +116,7 @@ export const RULES: Rules = {
   isBest: (own, others) =>
     others.every((one) => own.term > one.term || (own.term === one.term && own.index >= one.index)),
   mustHear: (others, heard) => others.every(heard),
+  asReckoned: (inSync) => inSync,
   isOwn: ({ id, holder, epoch, hard, lastTerm, unbroken }) =>
     holder === id &&
     (unbroken || lastTerm === epoch || (hard.term === epoch && hard.votedFor === id)),

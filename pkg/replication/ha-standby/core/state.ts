@@ -119,6 +119,8 @@ export type Grounds = "founding" | "own" | "follow" | "all" | "order";
 
 export interface Claim {
   readonly stage: "asking" | "fencing" | "acquiring";
+  /** How often it began anew since those in sync had changed. */
+  readonly round: number;
   readonly since: number;
   readonly ticket: number | null;
   readonly force: boolean;

@@ -1,6 +1,7 @@
 import type { LogIndex, NodeId, Term } from "../../../base/index.js";
 import type { LeaseRecord } from "../../ports/index.js";
 import type { ArbiterRequest, HaInput } from "./effects.js";
+import { isSameSet } from "./lease.js";
 import type { HaTicks } from "./options.js";
 
 export const at = (index: number) => index as LogIndex;
@@ -89,6 +90,7 @@ export class LabArbiter {
 
   #acquire(from: NodeId, request: Extract<ArbiterRequest, { op: "acquire" }>): boolean {
     if (request.ifEpoch !== this.epoch) return false;
+    if (request.ifInSync !== undefined && !isSameSet(request.ifInSync, this.inSync)) return false;
     if (this.record().held && this.holder !== from) return false;
     if (this.epoch > 0 && !request.force && !this.inSync.includes(from)) return false;
     this.epoch = Math.max(this.epoch + 1, request.epoch);
