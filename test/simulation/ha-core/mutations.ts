@@ -21,27 +21,27 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a lease that never ends (FC-086)",
-    seed: 3,
+    seed: 10,
     rules: { covers: ({ askedAt }) => askedAt > 0 },
   },
   {
     name: "a lease counts from its answer on, twice as long",
-    seed: 34,
+    seed: 378,
     rules: { covers: (asked) => RULES.covers({ ...asked, ttlTicks: 2 * asked.ttlTicks }) },
   },
   {
     name: "a lease survives a stall (FC-079)",
-    seed: 3,
+    seed: 22,
     rules: { covers: (asked) => RULES.covers({ ...asked, floor: 0 }) },
   },
   {
     name: "without its arbiter a primary goes on with nobody's word (FC-087)",
-    seed: 3,
+    seed: 10,
     rules: { agrees: always },
   },
   {
     name: "authority is not looked at before the answer (FC-101)",
-    seed: 77,
+    seed: 152,
     rules: { mayAnswer: always },
   },
   {
@@ -51,7 +51,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "sync waits for one standby only",
-    seed: 2,
+    seed: 8,
     rules: {
       syncReach: ({ durable, sets }) => {
         const there = sets.flat().map((one) => one.durable);
@@ -61,7 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "sync counts what was received (FC-105)",
-    seed: 3,
+    seed: 2,
     rules: {
       syncReach: ({ durable, sets }) =>
         Math.min(durable, ...sets.flat().map((one) => one.received)),
@@ -69,7 +69,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "writes go on before the arbiter knows who is out of sync (FC-102)",
-    seed: 8,
+    seed: 12,
     rules: { setsInForce: (known, asked) => [asked.at(-1) ?? known] },
   },
   {
@@ -90,15 +90,15 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a standby that was not told is promoted (FC-095)",
-    seed: 13,
+    seed: 150,
     rules: { isReady: always },
   },
-  { name: "the standby that is behind is promoted (FC-090)", seed: 11, rules: { isBest: always } },
-  { name: "a standby that may have more is not heard", seed: 130, rules: { mustHear: always } },
+  { name: "the standby that is behind is promoted (FC-090)", seed: 12, rules: { isBest: always } },
+  { name: "a standby that may have more is not heard", seed: 137, rules: { mustHear: always } },
   { name: "whoever asks is taken for the last holder", seed: 1, rules: { isOwn: always } },
   {
     name: "the primary's commit is believed beyond what is durable here",
-    seed: 14,
+    seed: 31,
     rules: { commitBound: (told, verified) => Math.min(told, verified) },
   },
   { name: "a wiped standby counts as the one it was", seed: 1, rules: { isSameDisk: always } },
