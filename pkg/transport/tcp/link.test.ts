@@ -232,6 +232,8 @@ describe("link", () => {
   it("TR-41 an interval in which both sides sent something needs no further sign of life", () => {
     const { link, pipe, timers } = make();
     const quiet: boolean[] = [];
+    const sealable = message(2, "x");
+    const heard = sealable.subarray(4, sealable.length - TAG_BYTES);
     link.open({ onBody: () => {}, onInterval: (is) => void quiet.push(is) }, undefined);
     for (const [sends, hears] of [
       [true, true],
@@ -240,9 +242,10 @@ describe("link", () => {
       [false, false],
     ]) {
       if (sends) link.send(message(1, "x".repeat(20_000)));
-      if (hears) pipe.handlers?.onData(message(2, "x"));
+      if (hears) pipe.handlers?.onData(heard);
       timers.shift()?.();
     }
+    expect(link.closedBy).toBe("");
     expect(quiet).toEqual([false, true, true, true]);
   });
 
