@@ -2,7 +2,7 @@ import type { NodeId } from "../../base/index.js";
 import type { Clock, Logger, Metrics, Timers } from "../../runtime/index.js";
 import type { Arbiter, LogStore, Transport } from "../ports/index.js";
 import type { Verification, VerificationHost } from "../verification/index.js";
-import type { CopiesHost, HaCopies } from "./copies.js";
+import type { HaCopies, HaCopiesHost } from "./copies.js";
 import type { HaEffect } from "./core/effects.js";
 import type { HaCore } from "./core/step.js";
 import type { FailoverLog } from "./failover-log.js";
@@ -30,7 +30,7 @@ export interface HaModeParts {
   readonly arbiter: Arbiter;
   readonly salvage: SalvageFiles;
   readonly failovers: FailoverLog;
-  readonly openCopies: (host: CopiesHost) => Promise<HaCopies>;
+  readonly openCopies: (host: HaCopiesHost) => Promise<HaCopies>;
   readonly openVerification: (host: VerificationHost) => Verification;
   readonly clock: Clock;
   readonly timers: Timers;

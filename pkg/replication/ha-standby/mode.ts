@@ -169,7 +169,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     const host = this.#bound();
     this.#copies = await this.#parts.openCopies({
       input: (input) => this.#input(input),
-      epoch: () => host.state().hard.term,
+      term: () => host.state().hard.term,
       isPrimary: () => host.state().lead !== null,
       applied: () => host.applied(),
       connection: (id) => this.#peers.connection(id),

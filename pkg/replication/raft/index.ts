@@ -1,5 +1,4 @@
 export type { LogTerms, TermRun } from "../progress/index.js";
-export { CatchUp } from "./catch-up.js";
 export type {
   MemberChange,
   RaftEffect,

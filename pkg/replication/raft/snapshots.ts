@@ -1,45 +1,28 @@
-import type { JsonValue, LogIndex, NodeId, Position, Term } from "../../base/index.js";
-import type { FileSystem, Logger, Random, Timers } from "../../runtime/index.js";
-import type {
-  LogStore,
-  PeerConnection,
-  PeerMessage,
-  SnapshotReader,
-  StateMachine,
-} from "../ports/index.js";
+import type { JsonValue, NodeId, Position, Term } from "../../base/index.js";
+import type { LogStore } from "../ports/index.js";
 import {
+  Copies,
+  type CopiesHost,
+  type CopiesParts,
+  openReceiver,
   type ReceivedSnapshot,
-  SNAPSHOT_LIMITS,
-  SnapshotReceiver,
-  SnapshotSender,
+  type SnapshotReceiver,
   type SnapshotSent,
 } from "../snapshot/index.js";
 import type { ArrivedCopy } from "../verification/index.js";
-import { CatchUp } from "./catch-up.js";
 import type { RaftInput } from "./core/effects.js";
 import { type ConfigEntry, encodeMembership } from "./core/membership.js";
 import { type MembersFile, neededFrom, toConfigEntry } from "./members-file.js";
 
-export interface RaftSnapshotsParts {
-  readonly nodeId: NodeId;
-  /** A folder of its own for what arrives. */
-  readonly directory: string;
+export interface RaftSnapshotsParts extends CopiesParts {
   readonly log: LogStore;
-  readonly stateMachine: StateMachine;
   readonly members: MembersFile;
-  readonly fileSystem: FileSystem;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger: Logger;
 }
 
 /** What the snapshots need of the mode they serve. */
-export interface SnapshotsHost {
+export interface SnapshotsHost extends CopiesHost {
   input(input: RaftInput): void;
-  term(): Term;
-  applied(): Position;
   configs(): readonly ConfigEntry[];
-  connection(id: NodeId): PeerConnection | undefined;
   restored(position: Position): void;
   exclusively(body: () => Promise<void>): Promise<void>;
   fail(error: unknown): void;
@@ -47,108 +30,39 @@ export interface SnapshotsHost {
   takeForced(copy: ArrivedCopy): boolean;
 }
 
-/** A minute: how long who has a new copy has for what came since. */
-const CATCH_UP_TICKS = 600;
-
-/** Copies of the whole state on their way to other nodes, and the one that comes in (D16). */
-export class RaftSnapshots {
+/** Copies for members that need what the log no longer holds, and the one that comes in. */
+export class RaftSnapshots extends Copies {
   readonly #parts: RaftSnapshotsParts;
   readonly #host: SnapshotsHost;
-  readonly #receiver: SnapshotReceiver;
-  readonly #senders = new Map<NodeId, SnapshotSender>();
-  readonly #catchUp = new CatchUp(CATCH_UP_TICKS);
-  #received: ReceivedSnapshot | undefined;
-  #term: Term;
 
   private constructor(parts: RaftSnapshotsParts, host: SnapshotsHost, receiver: SnapshotReceiver) {
+    super(parts, host, receiver);
     this.#parts = parts;
     this.#host = host;
-    this.#receiver = receiver;
-    this.#term = host.term();
   }
 
   static async open(parts: RaftSnapshotsParts, host: SnapshotsHost): Promise<RaftSnapshots> {
     let made: RaftSnapshots | undefined;
-    const receiver = await SnapshotReceiver.open({
-      directory: parts.directory,
-      fileSystem: parts.fileSystem,
-      timers: parts.timers,
-      logger: parts.logger,
-      limits: SNAPSHOT_LIMITS,
-      term: host.term(),
-      applied: () => host.applied().index,
-      onReceived: (snapshot) => made?.onReceived(snapshot),
-    });
+    const receiver = await openReceiver(parts, host, (snapshot) => made?.onReceived(snapshot));
     made = new RaftSnapshots(parts, host, receiver);
     return made;
   }
 
-  /** A copy that a process before this one took may be ready. */
-  start(): void {
-    this.#receiver.start();
+  protected override forced() {
+    return { ...this.#offering(this.#host.term()), force: true };
   }
 
-  handle(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
-    return this.#receiver.handle(from, message);
-  }
-
-  /** About every 100 ms. */
-  tick(): void {
-    const term = this.#host.term();
-    if (term > this.#term) {
-      this.#term = term;
-      this.#receiver.raiseTerm(term);
-    }
-    this.#receiver.tick();
-    for (const sender of this.#senders.values()) sender.tick();
-    this.#catchUp.tick();
+  #offering(term: Term) {
+    const configAt = ({ index }: Position) =>
+      toJson(this.#host.configs().findLast((config) => config.index <= index));
+    return { term, force: false, configAt };
   }
 
   async send(to: NodeId, term: Term): Promise<void> {
-    const sent = await this.#send(to, term, this.#parts.stateMachine, false);
+    const sent = await this.transfer(to, this.#offering(term));
     const position = sent === undefined ? null : this.#reached(sent);
-    if (position !== null) this.#catchUp.begin(to, position.index);
+    if (position !== null) this.keepFor(to, position.index);
     this.#host.input({ kind: "snapshot_sent", to, term, position });
-  }
-
-  /** Replaces the peer's state by this copy, whatever it has applied; the copy is closed. */
-  async sendForced(to: NodeId, copy: SnapshotReader): Promise<void> {
-    let taken = false;
-    const snapshot = async () => {
-      if (taken) throw new Error("there is one copy");
-      taken = true;
-      return copy;
-    };
-    await this.#send(to, this.#host.term(), { snapshot }, true);
-    if (!taken) await copy.close();
-  }
-
-  async #send(
-    to: NodeId,
-    term: Term,
-    stateMachine: Pick<StateMachine, "snapshot">,
-    force: boolean,
-  ): Promise<SnapshotSent | undefined> {
-    const { nodeId, random, timers, logger } = this.#parts;
-    const connection = this.#host.connection(to);
-    if (connection === undefined || this.#senders.has(to)) return undefined;
-    const sender = SnapshotSender.start({
-      nodeId,
-      peer: to,
-      connection,
-      stateMachine,
-      term,
-      force,
-      configAt: (position: Position) => toJson(this.#configAt(position.index)),
-      random,
-      timers,
-      logger,
-      limits: SNAPSHOT_LIMITS,
-    });
-    this.#senders.set(to, sender);
-    const sent = await sender.ended;
-    this.#senders.delete(to);
-    return sent;
   }
 
   #reached(sent: SnapshotSent): Position | null {
@@ -158,39 +72,22 @@ export class RaftSnapshots {
     return term === undefined ? null : { index: sent.index, term };
   }
 
-  /** Entries after it are needed by those who receive copies, or just have; null: nobody does. */
-  neededAfter(): LogIndex | null {
-    const sending = [...this.#senders.values()].map((sender) => sender.progress().position?.index);
-    const needed = [...this.#catchUp.needed(), ...sending].filter((index) => index !== undefined);
-    return needed.length === 0 ? null : (Math.min(...needed) as LogIndex);
-  }
-
   onReceived(snapshot: ReceivedSnapshot): void {
     const { offer, from } = snapshot;
-    const forced = {
-      index: offer.position.index,
-      chunks: () => snapshot.chunks(),
-      done: async (used: boolean) => {
-        if (used) await this.#receiver.installed(offer.id);
-        else await this.#receiver.installFailed(offer.id);
-      },
-    };
-    if (offer.force && this.#host.takeForced(forced)) return;
+    const { index } = offer.position;
+    const done = (used: boolean) => this.ended(snapshot, used);
+    const chunks = () => snapshot.chunks();
+    if (offer.force && this.#host.takeForced({ index, chunks, done })) return;
     let config: ConfigEntry;
     try {
       config = toConfigEntry(offer.config);
     } catch {
-      void this.#receiver.installFailed(offer.id);
+      void done(false);
       return;
     }
-    this.#received = snapshot;
+    this.keep(snapshot);
     const { term, position } = offer;
     this.#host.input({ kind: "snapshot_received", from, term, position, config });
-  }
-
-  discard(position: Position): void {
-    const snapshot = this.#take(position);
-    if (snapshot !== undefined) void this.#receiver.installFailed(snapshot.offer.id);
   }
 
   /**
@@ -199,7 +96,7 @@ export class RaftSnapshots {
    */
   async install(position: Position, config: ConfigEntry, keepTail: boolean): Promise<void> {
     const { stateMachine, members, log } = this.#parts;
-    const snapshot = this.#take(position);
+    const snapshot = this.take(position);
     if (snapshot === undefined) return;
     try {
       const known = this.#host.configs().filter(({ index }) => index < config.index);
@@ -214,28 +111,10 @@ export class RaftSnapshots {
         this.#host.input({ kind: "installed", position });
       });
       await members.write({ configs: neededFrom(configs, position.index), installing: null });
-      await this.#receiver.installed(snapshot.offer.id);
+      await this.ended(snapshot, true);
     } catch (error) {
       this.#host.fail(error);
     }
-  }
-
-  async close(): Promise<void> {
-    const senders = [...this.#senders.values()];
-    for (const sender of senders) sender.abort();
-    await Promise.all(senders.map((sender) => sender.ended));
-    await this.#receiver.close();
-  }
-
-  #take(position: Position): ReceivedSnapshot | undefined {
-    const snapshot = this.#received;
-    if (snapshot?.offer.position.index !== position.index) return undefined;
-    this.#received = undefined;
-    return snapshot;
-  }
-
-  #configAt(index: LogIndex): ConfigEntry | undefined {
-    return this.#host.configs().findLast((config) => config.index <= index);
   }
 }
 

@@ -4,6 +4,7 @@ export {
   encodeSnapshot,
   type SnapshotManifest,
 } from "./container.js";
+export { Copies, type CopiesHost, type CopiesParts, openReceiver } from "./copies.js";
 export { SNAPSHOT_LIMITS, type SnapshotLimits } from "./core/limits.js";
 export type { SnapshotOffer } from "./core/messages.js";
 export {
