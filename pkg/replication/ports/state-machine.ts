@@ -2,6 +2,7 @@ import type { Awaitable, JsonValue, LogIndex, Position } from "../../base/index.
 import type { ErrorCode } from "../errors.js";
 import type { ComparableContent } from "./content.js";
 import type { Entry } from "./entry.js";
+import type { RegionLog } from "./regions.js";
 
 /** What came of one command. A refusal is a result too: the same on every node. */
 export type ApplyResult = {
@@ -42,6 +43,8 @@ export interface StateMachine {
   readonly applyAheadMax?: number;
   /** Missing: replicas of this state machine are compared by their digests alone. */
   readonly content?: ComparableContent | undefined;
+  /** Missing: this state machine holds nothing that several regions write. */
+  readonly regions?: RegionLog | undefined;
   /**
    * Applies committed entries in order; the first index is the applied index + 1 and kinds other
    * than `command` only move the position. Entries and position change together. On return the

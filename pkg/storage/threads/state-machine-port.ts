@@ -5,15 +5,18 @@ import {
   deferred,
   invariant,
   type Position,
+  type RegionId,
 } from "../../base/index.js";
 import {
   type ApplyResult,
+  type ChangeLimits,
   type ComparableContent,
   type ContentAnswers,
   type ContentQuery,
   type ContentRecord,
   type Digest,
   type Entry,
+  type RegionLog,
   type SnapshotReader,
   type StateMachine,
   StateMachineError,
@@ -49,6 +52,9 @@ export function serveStateMachine(port: MessagePort, stateMachine: StateMachine)
     contentInspect: (query: ContentQuery) => contentOf(stateMachine).inspect(query),
     contentRelease: () => contentOf(stateMachine).release(),
     contentRepair: (records: readonly ContentRecord[]) => contentOf(stateMachine).repair(records),
+    regionFacts: () => regionsOf(stateMachine).facts(),
+    regionChanges: (origin: RegionId, after: number, limits: ChangeLimits) =>
+      regionsOf(stateMachine).changes(origin, after, limits),
     close: () => stateMachine.close(),
     snapshot: async () => {
       const reader = await stateMachine.snapshot();
@@ -81,6 +87,11 @@ function contentOf({ content }: StateMachine): ComparableContent {
   throw new StateMachineError("STORAGE_FAILED", "this state machine's content cannot be compared");
 }
 
+function regionsOf({ regions }: StateMachine): RegionLog {
+  if (regions !== undefined) return regions;
+  throw new StateMachineError("STORAGE_FAILED", "this state machine is not that of a region");
+}
+
 /**
  * The other end: a state machine that lives in the thread behind `port`.
  * @param applyAheadMax - that of the machine there; batches under way hide the way to its thread
@@ -92,6 +103,7 @@ export function connectStateMachine(port: MessagePort, applyAheadMax = 1): State
 class RemoteStateMachine implements StateMachine {
   readonly applyAheadMax: number;
   readonly content: ComparableContent;
+  readonly regions: RegionLog;
   readonly #client: CallClient;
   #closing: Promise<void> | undefined;
 
@@ -104,6 +116,10 @@ class RemoteStateMachine implements StateMachine {
         client.call<ContentAnswers[Kind]>("contentInspect", [query]),
       release: () => client.call("contentRelease", []),
       repair: (records) => client.call("contentRepair", [records]),
+    };
+    this.regions = {
+      facts: () => client.call("regionFacts", []),
+      changes: (...question) => client.call("regionChanges", question),
     };
   }
 

@@ -1,7 +1,7 @@
 import type { RegionId } from "../../../base/index.js";
+import type { Vector } from "../../ports/index.js";
 
-/** For each region how many of its changes, from the first on; a missing region is 0. */
-export type Vector = ReadonlyMap<RegionId, number>;
+export type { Vector } from "../../ports/index.js";
 
 /** Changes of one region, without gaps. */
 export interface ChangesRun {
