@@ -177,9 +177,8 @@ describe.each(RUNS)("a pair in a broken network: $name", (pair) => {
   });
 
   it.each(rounds)("$name", async (cut) => {
-    const primary = await nodes.leader();
+    const primary = await nodes.whole();
     const standby = nodes.other(primary);
-    await nodes.streams(standby);
     const term = await nodes.term();
     const acksBefore = clients.acks;
     const startMs = performance.now();
@@ -203,8 +202,7 @@ describe.each(RUNS)("a pair in a broken network: $name", (pair) => {
       lab.healAll();
     }
     const healedMs = performance.now();
-    const led = await nodes.leader();
-    await nodes.streams(nodes.other(led));
+    const led = await nodes.whole();
     await nodes.caughtUp((await led.health())?.commit_index ?? 0);
     const equalMs = performance.now() - healedMs;
     const report = await clients.nextEpoch();

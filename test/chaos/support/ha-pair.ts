@@ -35,6 +35,8 @@ const SECRET = "a secret of one pair";
 const CONNECTIONS = 64;
 const CLUSTER_PORT = 7688;
 const POLL_MS = 20;
+/** After so long somebody else may lead. */
+const WHOLE_LOOK_MS = 2_000;
 const STREAMS_MS_MAX = 60_000;
 
 /** False after a line that says why: etcd is not here and cannot be had. */
@@ -117,6 +119,18 @@ export class HaPair extends RaftCluster {
     throw new Error(
       `${node.id} is not in sync within ${timeoutMs} ms: ${JSON.stringify(seen)}\n${log}`,
     );
+  }
+
+  /** Waits until one leads and the other is counted on; a promotion may still be under way. */
+  async whole(timeoutMs = STREAMS_MS_MAX): Promise<RaftNode> {
+    const untilMs = performance.now() + timeoutMs;
+    for (;;) {
+      const led = await this.leader();
+      const found = await this.streams(this.other(led), WHOLE_LOOK_MS).catch((error: unknown) => {
+        if (performance.now() >= untilMs) throw error;
+      });
+      if (found !== undefined) return led;
+    }
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
