@@ -14,7 +14,7 @@ import type { RegionRules } from "./rules.js";
 import { CLOCK_START } from "./stamp.js";
 import { isEdgeKey } from "./thing.js";
 import type { FadingSlice } from "./thing-draft.js";
-import { type VersionVector, vectorPairs } from "./version-vector.js";
+import { includes, type VersionVector, vectorPairs } from "./version-vector.js";
 
 type Step<Op extends RegionOperation["op"]> = Extract<RegionOperation, { readonly op: Op }>;
 
@@ -132,11 +132,12 @@ function adopt(settings: RegionSettings, context: Founded): RegionWork {
 function receive(operation: Step<"receive">, context: Founded): RegionWork {
   const session = context.open(context.region);
   const { changes, texts, from, upTo, contains } = operation;
+  const isLost = session.state.isLost(from);
   const told: Told[] = [];
   let clockAheadMs = 0;
   let stopped: JsonValue = null;
   for (const [at, change] of changes.entries()) {
-    const received = session.state.receive(change, context.wallMs);
+    const received = isLost ? LOST : session.state.receive(change, context.wallMs);
     if (received.outcome === "applied") {
       clockAheadMs = Math.max(clockAheadMs, received.clockAheadMs);
       told.push({ change, text: texts[at] as string });
@@ -147,7 +148,7 @@ function receive(operation: Step<"receive">, context: Founded): RegionWork {
       break;
     }
   }
-  session.state.learn(from, upTo, contains);
+  if (!isLost) session.state.learn(from, upTo, contains);
   const have = vectorPairs(session.state.meta.have);
   const value = { op: "receive", applied: told.length, have, stopped, clockAheadMs };
   return { ...session, told, value };
@@ -214,11 +215,14 @@ function giveUp(region: RegionId, context: Founded): RegionWork {
 function readmit({ region, contains }: Step<"readmit">, context: Founded): RegionWork {
   const session = context.open(context.region);
   if (!context.region.meta.known.has(region)) throw refuse("NOT_FOUND", strange(region));
-  if (!session.state.readmit(region, contains)) {
+  session.state.readmit(region);
+  if (!includes(contains, context.region.floor)) {
     throw refuse("CONFLICT", `region "${region}" needs a full copy: what it lacks is not kept`);
   }
   return { ...session, told: [], value: { op: "readmit", region } };
 }
+
+const LOST = { outcome: "lost" } as const;
 
 function strange(region: RegionId): string {
   return `region "${region}" is none of the others`;

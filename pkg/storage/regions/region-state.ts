@@ -8,7 +8,7 @@ import { stableVector, withoutForgotten } from "./retention.js";
 import type { RegionRules } from "./rules.js";
 import { CLOCK_START, type ClockReading, observe } from "./stamp.js";
 import { emptyThing, isEdgeKey, type Thing } from "./thing.js";
-import { includes, join, type VersionVector } from "./version-vector.js";
+import { join, type VersionVector } from "./version-vector.js";
 import { makeChange, type ThingWrite } from "./write-change.js";
 
 /** Where things are kept. Answers and changes are at once: they belong to one transaction. */
@@ -40,8 +40,10 @@ export type Received =
   | { readonly outcome: "known" }
   /** `missing` must come first. */
   | { readonly outcome: "gap" | "early"; readonly missing: VersionVector }
-  /** It was made here, by a region that is none of ours, or by one that needs a full copy. */
-  | { readonly outcome: "echo" | "stranger" | "lost" };
+  /** It was made here, or by a region that is none of ours. */
+  | { readonly outcome: "echo" | "stranger" };
+
+const NOBODY: ReadonlySet<RegionId> = new Set();
 
 /** What stands beside the things and changes together with them. */
 export interface RegionMeta {
@@ -130,7 +132,6 @@ export class RegionState {
     if (this.#rules.isEcho(origin, this.#options.self)) return { outcome: "echo" };
     const known = this.#known.get(origin);
     if (known === undefined) return { outcome: "stranger" };
-    if (this.#lost.has(origin)) return { outcome: "lost" };
     const order = this.#rules.order(this.#have.get(origin) ?? 0, seq);
     if (order === "known") return { outcome: "known" };
     if (order === "gap") return { outcome: "gap", missing: new Map([[origin, seq - 1]]) };
@@ -158,27 +159,32 @@ export class RegionState {
     return true;
   }
 
-  /** Nothing waits for the region any more; what it sends is refused until `readmit`. */
+  /**
+   * Nothing is kept for the region any more, and it may not send until `readmit`. What others have
+   * of it is still taken from them, and tombstones wait until it is none of the others.
+   */
   giveUp(region: RegionId): void {
     if (this.#known.has(region)) this.#lost = new Set([...this.#lost, region]);
   }
 
-  /** The region has a full copy that contains `contains`, and goes on from there. */
-  readmit(region: RegionId, contains: VersionVector): boolean {
-    const kept = this.stable();
-    if (!this.#known.has(region) || !includes(contains, kept)) return false;
+  /** Whether the region lacks nothing that is not kept is for the caller to see. */
+  readmit(region: RegionId): void {
     this.#lost = new Set([...this.#lost].filter((other) => other !== region));
-    this.#known.set(region, contains);
-    return true;
   }
 
+  isLost(region: RegionId): boolean {
+    return this.#lost.has(region);
+  }
+
+  /** What everybody has for whom changes are kept. */
   stable(): VersionVector {
     return stableVector(this.#have, this.#known, this.#lost);
   }
 
   /** Drops tombstones from before `beforeMs` that every region knows. @returns how many things changed */
   forget(beforeMs: number): number {
-    const retention = { stable: this.stable(), beforeMs, rules: this.#rules };
+    const stable = stableVector(this.#have, this.#known, NOBODY);
+    const retention = { stable, beforeMs, rules: this.#rules };
     let changed = 0;
     const edgesFirst = [...this.#store.fading()].sort(
       (a, b) => Number(isEdgeKey(b.key)) - Number(isEdgeKey(a.key)),

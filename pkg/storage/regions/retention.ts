@@ -14,7 +14,7 @@ export interface Retention {
 
 /**
  * What all regions know, by what each said last in its own stream. A region that is unreachable
- * holds it where it was; only one that was given up (`lost`) does not count, and needs a full copy.
+ * holds it where it was; only those in `lost` do not count.
  */
 export function stableVector(
   own: VersionVector,

@@ -95,6 +95,18 @@ test("MR-35 a third region's changes are passed on once the receiver has waited 
   expect(node.state.senders.get(US)?.held).toBeNull();
 });
 
+test("MR-35 what is here of a region that was given up is passed on to who lacks it, unasked", () => {
+  const node = Driven.streaming({ ap: 2 }, {}, [US, AP]);
+  expect(node.see({ have: vector({ ap: 6 }) })).toEqual([]);
+  expect(node.see({ lost: new Set([AP]) })).toMatchObject([
+    { event: "region_relayed" },
+    { kind: "load", origin: AP, after: 2 },
+  ]);
+  expect(sent(node.loaded())).toMatchObject([{ from: EU, runs: [runOf(AP, 3, 6)] }]);
+  expect(node.ticks(1)).toEqual([]);
+  expect(node.taken({ ap: 6 })).toEqual([]);
+});
+
 test("MR-36 what is contained is told once, not often, and then there is silence (FC-113)", () => {
   const node = Driven.streaming({});
   node.see({ have: vector({ us: 4 }) });

@@ -24,15 +24,32 @@ export function tendSender(turn: Turn, region: RegionId): void {
     tendBacklog(turn, region, backlog);
     return;
   }
-  const isQuiet = sender.inFlight.length === 0 && s.now - sender.toldAt >= options.tellTicks;
-  if (isQuiet && turn.rules.isNews(s.view.have, sender.told)) sendMessage(turn, region, []);
+  if (sender.inFlight.length > 0) return;
+  const orphan = orphanOf(turn, sender.position);
+  if (orphan !== undefined) passOn(turn, region, orphan, seqOf(sender.position, orphan));
+  else if (
+    s.now - sender.toldAt >= options.tellTicks &&
+    turn.rules.isNews(s.view.have, sender.told)
+  )
+    sendMessage(turn, region, []);
+}
+
+/** A region that was given up and will not tell its last changes itself to the one that lacks them. */
+function orphanOf({ s }: Turn, position: Vector): RegionId | undefined {
+  return [...s.view.lost].find((lost) => seqOf(s.view.have, lost) > seqOf(position, lost));
+}
+
+function passOn(turn: Turn, region: RegionId, origin: RegionId, after: number): void {
+  note(turn, "region_relayed", region, `changes of ${origin} behind ${after}`);
+  load(turn, region, origin, after);
 }
 
 function tendBacklog(turn: Turn, region: RegionId, backlog: number): void {
   const { now } = turn.s;
   const { batchChanges, batchTicks, self } = turn.options;
   const since = senderOf(turn, region).waitingSince ?? now;
-  if (backlog >= batchChanges || now - since >= batchTicks) {
+  const isAwaited = turn.s.waits.length > 0;
+  if (isAwaited || backlog >= batchChanges || now - since >= batchTicks) {
     load(turn, region, self, senderOf(turn, region).next);
   } else if (senderOf(turn, region).waitingSince === null) {
     setSender(turn, region, { waitingSince: now });
@@ -47,8 +64,7 @@ function tendHeld(turn: Turn, region: RegionId, held: { missing: Vector; since: 
     for (const [origin, seq] of held.missing) {
       const isOwn = origin === options.self || origin === region;
       if (isOwn || seqOf(position, origin) >= seq || seqOf(s.view.have, origin) < seq) continue;
-      note(turn, "region_relayed", region, `changes of ${origin} up to ${seq}`);
-      load(turn, region, origin, seqOf(position, origin));
+      passOn(turn, region, origin, seqOf(position, origin));
       return;
     }
   }
