@@ -49,6 +49,23 @@ export {
   type EvictionWish,
   planEviction,
 } from "./objects/plan-eviction.js";
+export type { ClosedConflict, Conflict, ConflictVersion } from "./regions/conflict.js";
+export type { Image, Resolver } from "./regions/decide.js";
+export { REGION_LIMITS } from "./regions/limits.js";
+export {
+  type ConflictReads,
+  openRegionStorage,
+  type RegionStorage,
+  type RegionStorageOptions,
+} from "./regions/open-region-storage.js";
+export {
+  encodeRegionOperation,
+  REGION_COMMAND,
+  type RegionOperation,
+} from "./regions/region-commands.js";
+export type { ConflictPage, EndedConflict } from "./regions/region-reader.js";
+export { type RegionSettings, STRATEGIES, type StrategyName } from "./regions/region-settings.js";
+export type { Choice } from "./regions/resolve-conflict.js";
 export { sqliteVersion } from "./sqlite/connection.js";
 export { openSqliteStorage } from "./sqlite/open-sqlite-storage.js";
 export type { SqliteStorage, SqliteStorageOptions } from "./sqlite/sqlite-storage.js";

@@ -11,6 +11,11 @@ export class PendingChanges {
     return this.#chars;
   }
 
+  /** Of one region; undefined when there are none. */
+  of(origin: RegionId): Omit<ChangeRun, "origin"> | undefined {
+    return this.#runs.get(origin);
+  }
+
   /** Each region's come in order, without gaps. */
   add({ origin, seq }: Change, text: string): void {
     const run = this.#runs.get(origin);

@@ -4,6 +4,7 @@ import { graphModel } from "../sqlite/graph-model.js";
 import type { SqliteModel } from "../sqlite/model.js";
 import type { RegionalOptions } from "./open-session.js";
 import { RegionContent, repairRegion } from "./region-content.js";
+import { WriterRegionLog } from "./region-log.js";
 import { RegionalRules } from "./regional-rules.js";
 import { REGION_TABLES, SqliteRegionStore } from "./sqlite-regions.js";
 
@@ -19,6 +20,7 @@ export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules
       checkResolver(rules, options);
       return {
         rules,
+        regions: new WriterRegionLog(connection, rules),
         reload: () => {
           store.reload();
           rules.reload();

@@ -1,33 +1,27 @@
-import type { RegionId } from "../../base/index.js";
-import { ReplicationError } from "../../replication/errors.js";
 import { ContentTotals } from "../content/inspect-content.js";
+import { checkLimit } from "../queries.js";
 import type { Connection } from "../sqlite/connection.js";
 import { SqliteReader } from "../sqlite/sqlite-reader.js";
-import type { Conflict } from "./conflict.js";
+import { type ClosedEntry, closedName } from "./closed-conflicts.js";
+import type { ClosedConflict, Conflict } from "./conflict.js";
 import { openSession, type RegionalOptions, regionOfNotes } from "./open-session.js";
 import { RegionContent, regionShape } from "./region-content.js";
 import { findConflict } from "./region-operations.js";
 import type { Region } from "./region-record.js";
 import { Mark } from "./region-store.js";
 import { SqliteRegionStore } from "./sqlite-regions.js";
+import { stampText } from "./stamp.js";
+import type { Dot } from "./version-vector.js";
 
-/** Changes of one region, one after the other. */
-export interface ChangePage {
-  /** The seq of the first; each one behind it is one more. */
-  readonly firstSeq: number;
-  readonly texts: readonly string[];
-}
-
-export interface ConflictPage {
-  readonly conflicts: readonly Conflict[];
+export interface ConflictPage<C extends Conflict = Conflict> {
+  readonly conflicts: readonly C[];
   /** Go on behind it; undefined on the last page. */
   readonly next: string | undefined;
 }
 
-export interface ChangePageLimits {
-  /** Both from 1; at least one change comes if there is any. */
-  readonly countMax: number;
-  readonly charsMax: number;
+/** A conflict that is over, with the write that ended it. */
+export interface EndedConflict extends ClosedConflict {
+  readonly endedBy: Dot & { readonly clock: string };
 }
 
 /** Reads of a region's file, beside those of the graph. */
@@ -41,40 +35,6 @@ export class RegionFileReader extends SqliteReader {
     this.#options = options;
   }
 
-  /**
-   * Changes of a region behind `after`, as they are kept.
-   * @throws ReplicationError `COMPACTED` when the next one is not kept
-   */
-  changesOf(origin: RegionId, after: number, limits: ChangePageLimits): ChangePage {
-    return this.#atOnce(() => {
-      if (after < (this.region()?.floor.get(origin) ?? 0)) throw notKept(origin, after + 1);
-      return this.#page(origin, after, limits);
-    });
-  }
-
-  #page(origin: RegionId, after: number, { countMax, charsMax }: ChangePageLimits): ChangePage {
-    const rows = this.#connection
-      .prepare(
-        `SELECT first_seq AS "firstSeq", texts FROM region_changes
-         WHERE origin = ? AND last_seq > ? ORDER BY last_seq`,
-      )
-      .iterate(origin, after) as IterableIterator<{ firstSeq: number; texts: string }>;
-    const texts: string[] = [];
-    let next = after + 1;
-    let chars = 0;
-    for (const row of rows) {
-      if (row.firstSeq > next) throw notKept(origin, next);
-      for (const text of row.texts.split("\n").slice(next - row.firstSeq)) {
-        const isFull = texts.length >= countMax || chars + text.length > charsMax;
-        if (isFull && texts.length > 0) return { firstSeq: after + 1, texts };
-        texts.push(text);
-        chars += text.length;
-        next += 1;
-      }
-    }
-    return { firstSeq: after + 1, texts };
-  }
-
   /** undefined: not founded yet. */
   region(): Region | undefined {
     const { rules } = this.#options;
@@ -84,6 +44,7 @@ export class RegionFileReader extends SqliteReader {
 
   /** Open conflicts by key, those of one thing together; as many things as `limit` allows. */
   conflicts(after: string, limit: number): ConflictPage {
+    checkLimit(limit);
     return this.#atOnce(() => {
       const store = this.#store();
       const region = this.region();
@@ -106,6 +67,17 @@ export class RegionFileReader extends SqliteReader {
     });
   }
 
+  /** Conflicts that are over, the latest first, as far as they are still listed. */
+  endedConflicts(after: string, limit: number): ConflictPage<EndedConflict> {
+    checkLimit(limit);
+    const entries = this.#atOnce(() => this.region())?.meta.closed ?? [];
+    const start = after === "" ? 0 : entries.findIndex((entry) => closedName(entry) === after) + 1;
+    const page = entries.slice(start, start + limit);
+    const isLast = start + page.length >= entries.length;
+    const last = isLast ? undefined : page.at(-1);
+    return { conflicts: page.map(toEnded), next: last && closedName(last) };
+  }
+
   /** Over everything as it is stored. */
   override recomputeShards(): readonly number[] {
     return this.#atOnce(() => {
@@ -126,10 +98,7 @@ export class RegionFileReader extends SqliteReader {
   }
 }
 
-function notKept(origin: string, seq: number): ReplicationError {
-  return new ReplicationError(
-    "COMPACTED",
-    `change ${seq} of region "${origin}" is not kept any more`,
-    { hint: "the region that needs it must be given a full copy" },
-  );
+function toEnded({ by, conflict }: ClosedEntry): EndedConflict {
+  const { origin, seq } = by;
+  return { ...conflict, endedBy: { origin, seq, clock: stampText(by) } };
 }

@@ -121,11 +121,11 @@ test("MR-19 clock, positions, conflicts and changes survive a restart and travel
   const [conflict] = eu.storage.conflicts("", 10).conflicts;
   expect(conflict).toMatchObject({ winner: { origin: US, value: "us" } });
   await eu.write([put("b")]);
-  const before = { region: eu.storage.region(), changes: eu.storage.changesOf(EU, 2, MANY) };
+  const before = { region: eu.storage.region(), changes: eu.storage.regions.changes(EU, 2, MANY) };
   const digest = await eu.storage.digest();
   await eu.reopen();
   expect(eu.storage.region()).toEqual(before.region);
-  expect(eu.storage.changesOf(EU, 2, MANY)).toEqual(before.changes);
+  expect(eu.storage.regions.changes(EU, 2, MANY)).toEqual(before.changes);
   expect(eu.storage.conflicts("", 10).conflicts).toEqual([conflict]);
   expect(await eu.storage.digest()).toEqual(digest);
   const copy = await Node.open();
@@ -133,7 +133,7 @@ test("MR-19 clock, positions, conflicts and changes survive a restart and travel
   await copy.storage.restore(snapshot.chunks());
   await snapshot.close();
   expect(copy.storage.region()).toEqual(before.region);
-  expect(copy.storage.changesOf(EU, 2, MANY)).toEqual(before.changes);
+  expect(copy.storage.regions.changes(EU, 2, MANY)).toEqual(before.changes);
   expect(await copy.storage.digest()).toEqual(digest);
   await copy.isConsistent();
 });
@@ -145,7 +145,7 @@ test("MR-20 nodes of a region have the same digest, however entries fall into ba
   await eu.write([put("a", { x: 1 }), put("b")]);
   await us.hear(eu);
   const other = await Node.open();
-  const texts = eu.storage.changesOf(EU, 0, MANY).texts;
+  const texts = eu.storage.regions.changes(EU, 0, MANY).texts;
   const contains = new Map([[EU, 1]]);
   const receive = { op: "receive", from: EU, upTo: 1, contains, texts } as const;
   log.push(entries.plain(encodeRegionOperation(receive)));
@@ -203,7 +203,7 @@ test("MR-22 what was there before is one write of its region, and travels as a c
   };
   await run(encodeRegionOperation({ op: "settle", settings: settingsOf(EU) }));
   expect(eu.storage.region()?.base).toMatchObject({ origin: EU, seq: 1 });
-  expect(() => eu.storage.changesOf(EU, 0, MANY)).toThrow(
+  expect(() => eu.storage.regions.changes(EU, 0, MANY)).toThrow(
     expect.objectContaining({ code: "COMPACTED" }),
   );
   await eu.isConsistent();
@@ -233,7 +233,7 @@ test("MR-22 what was there before is one write of its region, and travels as a c
     const self = region?.settings.self as RegionId;
     const contains = region?.meta.have as ReadonlyMap<RegionId, number>;
     const first = self === EU ? 1 : 0;
-    const { texts } = from.storage.changesOf(self, first, MANY);
+    const { texts } = from.storage.regions.changes(self, first, MANY);
     expect(texts).toHaveLength(self === EU ? 1 : 2);
     const upTo = contains.get(self) ?? 0;
     await to(encodeRegionOperation({ op: "receive", from: self, upTo, contains, texts }));
@@ -247,7 +247,7 @@ test("MR-22 what was there before is one write of its region, and travels as a c
 test("MR-14 changes that every region has are dropped, and asking for them says so (FC-121)", async () => {
   const [eu, us] = await pair();
   for (let n = 0; n < 3; n += 1) await eu.write([put(`n${n}`)]);
-  expect(eu.storage.changesOf(EU, 1, { countMax: 1, charsMax: 1 })).toMatchObject({
+  expect(eu.storage.regions.changes(EU, 1, { countMax: 1, charsMax: 1 })).toMatchObject({
     firstSeq: 2,
     texts: [expect.stringContaining("n:n1")],
   });
@@ -256,8 +256,8 @@ test("MR-14 changes that every region has are dropped, and asking for them says 
   await exchange(eu, us);
   expect(eu.storage.region()?.floor.get(EU)).toBe(3);
   await eu.write([put("n3")]);
-  expect(() => eu.storage.changesOf(EU, 0, MANY)).toThrow(
+  expect(() => eu.storage.regions.changes(EU, 0, MANY)).toThrow(
     expect.objectContaining({ code: "COMPACTED" }),
   );
-  expect(eu.storage.changesOf(EU, 3, MANY).texts).toHaveLength(1);
+  expect(eu.storage.regions.changes(EU, 3, MANY).texts).toHaveLength(1);
 });

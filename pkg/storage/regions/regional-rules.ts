@@ -1,4 +1,4 @@
-import type { JsonValue } from "../../base/index.js";
+import type { JsonValue, RegionId } from "../../base/index.js";
 import { ReplicationError } from "../../replication/errors.js";
 import { applyOperations } from "../apply-operations.js";
 import { type DecodedCommand, readCommand } from "../commands.js";
@@ -16,7 +16,13 @@ import { PendingChanges } from "./pending-changes.js";
 import { REGION_COMMAND, readRegionOperation } from "./region-commands.js";
 import { runRegionOperation } from "./region-operations.js";
 import { CLOSED_NOTE, REGION_NOTE, type Region, regionText } from "./region-record.js";
-import { noteDigestKey, noteRecord, type RegionStore, type TextRecord } from "./region-store.js";
+import {
+  type ChangeRun,
+  noteDigestKey,
+  noteRecord,
+  type RegionStore,
+  type TextRecord,
+} from "./region-store.js";
 import { type RegionWork, tell } from "./region-work.js";
 import type { FadingSlice } from "./thing-draft.js";
 import { join } from "./version-vector.js";
@@ -54,6 +60,11 @@ export class RegionalRules implements StateRules {
   /** undefined: not founded yet. */
   get region(): Region | undefined {
     return this.#region;
+  }
+
+  /** Changes of a region, its own or another's, that are not written down yet. */
+  pendingChanges(origin: RegionId): Omit<ChangeRun, "origin"> | undefined {
+    return this.#pending.of(origin);
   }
 
   /** Reads again what is kept in memory. */

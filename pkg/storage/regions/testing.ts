@@ -13,7 +13,7 @@ import {
 import type { ApplyResult } from "../../replication/ports/index.js";
 import { encodeOperations } from "../commands.js";
 import type { Operation } from "../graph.js";
-import { openRegionStorage, type RegionStorage } from "./open-region-storage.js";
+import { openRegionStorage, type SingleThreadRegion } from "./open-region-storage.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import type { RegionSettings, StrategyName } from "./region-settings.js";
 
@@ -23,7 +23,7 @@ export const [EU, US, AP] = ["eu", "us", "ap"].map((name) => parseRegionId(name)
   RegionId,
 ];
 export const MANY = { countMax: 1_000, charsMax: 1_000_000 };
-const opened: { readonly storage: RegionStorage; readonly folder: string }[] = [];
+const opened: { readonly storage: SingleThreadRegion; readonly folder: string }[] = [];
 
 /** Closes and removes what a test has opened. */
 export async function closeAll(): Promise<void> {
@@ -44,10 +44,10 @@ export function settingsOf(
 /** One node of a region, with the log that drives it. */
 export class Node {
   #index = 0;
-  storage: RegionStorage;
+  storage: SingleThreadRegion;
   readonly folder: string;
 
-  constructor(storage: RegionStorage, folder: string) {
+  constructor(storage: SingleThreadRegion, folder: string) {
     this.storage = storage;
     this.folder = folder;
     opened.push(this);
@@ -98,7 +98,7 @@ export class Node {
     if (there === undefined || here === undefined) throw new Error("not founded");
     const { self } = there.settings;
     const have = here.meta.have.get(self) ?? 0;
-    const { texts } = from.storage.changesOf(self, have, MANY);
+    const { texts } = from.storage.regions.changes(self, have, MANY);
     const contains = there.meta.have;
     const upTo = contains.get(self) ?? 0;
     const operation = { op: "receive", from: self, upTo, contains, texts } as const;

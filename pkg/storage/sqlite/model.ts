@@ -3,6 +3,7 @@ import type {
   ContentQuery,
   ContentRecord,
   ContentSums,
+  RegionLog,
 } from "../../replication/ports/index.js";
 import type { Pause } from "../content/inspect-content.js";
 import type { Counts, StateRules } from "../state-engine.js";
@@ -28,6 +29,8 @@ export interface SqliteModel<Rules extends StateRules> {
 /** The writer's end of a model. Whoever owns the connection owns transactions. */
 export interface ModelStore<Rules extends StateRules> {
   readonly rules: Rules;
+  /** See `StateMachine.regions`. */
+  readonly regions?: RegionLog | undefined;
   /** Reads again what is kept in memory, after a rollback. */
   reload(): void;
   /** Writes down what is kept in memory, before a commit. */

@@ -6,18 +6,18 @@ import type { EdgeQuery, NodeQuery } from "../graph.js";
 import { serveCalls } from "../threads/thread-calls.js";
 import { type Connection, openConnection } from "./connection.js";
 import { ContentView } from "./content-view.js";
-import { graphModel } from "./graph-model.js";
 import { readState } from "./schema.js";
 import { copyDatabase } from "./snapshot-file.js";
 import { toStateMachineError } from "./sqlite-error.js";
-import { SqliteReader } from "./sqlite-reader.js";
+import type { SqliteReader } from "./sqlite-reader.js";
+import { threadModel, threadReader, threadRegionReader } from "./thread-models.js";
 import type { ReaderWorkerData } from "./worker-messages.js";
 
 /** A thread for statements that may take seconds: scans in one, copies and checkpoints in another. */
 const { settings, ports } = workerData as ReaderWorkerData;
 
 let connection: Connection | undefined;
-const view = new ContentView(graphModel, settings.path, (run) => systemTimers.soon(run));
+const view = new ContentView(threadModel(settings), settings.path, (run) => systemTimers.soon(run));
 
 function opened(): Connection {
   // Checkpoints write, so that this connection may; nothing else here does.
@@ -26,13 +26,18 @@ function opened(): Connection {
 }
 
 function reader(): SqliteReader {
-  return new SqliteReader(opened(), settings.identity.rememberedRequestsMax);
+  return threadReader(settings, opened());
 }
+
+const regionReader = () => threadRegionReader(settings, opened());
 
 const handlers = {
   findNodes: (query: NodeQuery) => reader().findNodes(query),
   findEdges: (query: EdgeQuery) => reader().findEdges(query),
   changes: (after: LogIndex, limit: number) => reader().changes(after, limit),
+  conflicts: (after: string, limit: number) => regionReader().conflicts(after, limit),
+  conflict: (id: string) => regionReader().conflict(id),
+  endedConflicts: (after: string, limit: number) => regionReader().endedConflicts(after, limit),
   recompute: () =>
     opened().transaction(() => ({
       position: readState(opened())?.position,

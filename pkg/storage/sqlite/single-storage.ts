@@ -1,5 +1,5 @@
 import type { LogIndex, Position } from "../../base/index.js";
-import type { ComparableContent, Digest, Entry } from "../../replication/ports/index.js";
+import type { ComparableContent, Digest, Entry, RegionLog } from "../../replication/ports/index.js";
 import type { FileLock } from "../../runtime/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { Change, EdgeQuery, GraphCounts, NodeQuery } from "../graph.js";
@@ -30,6 +30,7 @@ export class SingleThreadStorage<
 {
   readonly path: string;
   readonly content: ComparableContent;
+  readonly regions: RegionLog | undefined;
   readonly #machine: SqliteMachine<Rules, Reader>;
 
   constructor(options: SingleThreadOptions<Rules, Reader>, lock: FileLock) {
@@ -37,6 +38,7 @@ export class SingleThreadStorage<
     this.#machine = new SqliteMachine({ ...options, lock });
     this.path = this.#machine.path;
     this.content = this.#machine.content;
+    this.regions = this.#machine.regions;
   }
 
   applyBatch(entries: readonly Entry[]) {

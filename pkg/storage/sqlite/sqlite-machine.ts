@@ -6,6 +6,7 @@ import type {
   ComparableContent,
   Digest,
   Entry,
+  RegionLog,
   SnapshotReader,
   StateMachine,
 } from "../../replication/ports/index.js";
@@ -15,6 +16,7 @@ import { checkApplied, notReadable } from "../queries.js";
 import type { Outcome, Prepared, StateRules } from "../state-engine.js";
 import { type Connection, openConnection } from "./connection.js";
 import { ContentView } from "./content-view.js";
+import { latestRegionLog } from "./region-log.js";
 import {
   checkSnapshot,
   copyDatabase,
@@ -39,6 +41,7 @@ export interface MachineOptions<Rules extends StateRules, Reader> extends Writer
 export class SqliteMachine<Rules extends StateRules, Reader> implements StateMachine {
   readonly path: string;
   readonly content: ComparableContent;
+  readonly regions: RegionLog | undefined;
   readonly #options: MachineOptions<Rules, Reader>;
   #writer: SqliteWriter<Rules>;
   #readConnection: Connection;
@@ -66,6 +69,11 @@ export class SqliteMachine<Rules extends StateRules, Reader> implements StateMac
       release: () => view.close(),
       repair: (records) => this.#writer.repair(records),
     };
+    const regions = () => {
+      this.#assertOpen();
+      return this.#writer.regions;
+    };
+    this.regions = regions() && latestRegionLog(regions);
   }
 
   applyBatch(entries: readonly Entry[]): readonly ApplyResult[] {

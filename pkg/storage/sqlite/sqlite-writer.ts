@@ -7,6 +7,7 @@ import {
   type ContentRecord,
   type Digest,
   type Entry,
+  type RegionLog,
   StateMachineError,
 } from "../../replication/ports/index.js";
 import type { Cancel, Logger, Timers } from "../../runtime/index.js";
@@ -97,6 +98,10 @@ export class SqliteWriter<Rules extends StateRules> {
 
   get applied(): Position {
     return this.#engine.position;
+  }
+
+  get regions(): RegionLog | undefined {
+    return this.#store.regions;
   }
 
   get committed(): Position {

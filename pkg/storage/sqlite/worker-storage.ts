@@ -74,7 +74,7 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: WorkerStorageOptions) {
+  protected constructor(options: WorkerStorageOptions) {
     super();
     this.#options = options;
     this.path = options.settings.path;
@@ -111,15 +111,18 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
     this.#machine = connectStateMachine(this.writerPort(), APPLY_AHEAD_MAX);
   }
 
-  static async open(options: WorkerStorageOptions): Promise<WorkerStorage> {
-    const storage = new WorkerStorage(options);
-    const giveUp = storage.#limitStart();
+  static open(options: WorkerStorageOptions): Promise<WorkerStorage> {
+    return new WorkerStorage(options).opened();
+  }
+
+  protected async opened(): Promise<this> {
+    const giveUp = this.#limitStart();
     try {
-      await storage.#control.call("open", []);
-      storage.#committed = await storage.#machine.getWALPosition();
-      return storage;
+      await this.#control.call("open", []);
+      this.#committed = await this.#machine.getWALPosition();
+      return this;
     } catch (error) {
-      await storage.#terminate();
+      await this.#terminate();
       throw error;
     } finally {
       giveUp?.();
@@ -133,23 +136,23 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
   }
 
   applyBatch(entries: readonly Entry[]) {
-    return this.#live().applyBatch(entries);
+    return this.live().applyBatch(entries);
   }
 
   getWALPosition() {
-    return this.#live().getWALPosition();
+    return this.live().getWALPosition();
   }
 
   durablePosition() {
-    return this.#live().durablePosition();
+    return this.live().durablePosition();
   }
 
   flush() {
-    return this.#live().flush();
+    return this.live().flush();
   }
 
   digest() {
-    return this.#live().digest();
+    return this.live().digest();
   }
 
   get content(): ComparableContent | undefined {
@@ -157,22 +160,21 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
   }
 
   async snapshot() {
-    return this.#live().snapshot();
+    return this.live().snapshot();
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>) {
-    return this.#live().restore(chunks);
+    return this.live().restore(chunks);
   }
 
   async setWALPosition(position: Position): Promise<void> {
-    this.#live();
+    this.live();
     await this.#control.call("setPosition", [position]);
     this.#dirty = true;
   }
 
-  async recomputeDigest(): Promise<Digest> {
-    await this.#commit();
-    return this.#scans.call("recompute", []);
+  recomputeDigest(): Promise<Digest> {
+    return this.scan("recompute");
   }
 
   async getNode(id: string, atLeast: Position) {
@@ -201,9 +203,8 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
     return (await this.#readerAt(atLeast)).indexes();
   }
 
-  async changes(after: LogIndex, limit: number): Promise<readonly Change[]> {
-    await this.#commit();
-    return this.#scans.call("changes", [after, limit]);
+  changes(after: LogIndex, limit: number): Promise<readonly Change[]> {
+    return this.scan("changes", after, limit);
   }
 
   close(): Promise<void> {
@@ -212,13 +213,19 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
   }
 
   protected async writeOffline(command: DecodedCommand): Promise<OperationResult> {
-    this.#live();
+    this.live();
     this.#dirty = true;
     return this.#control.call("write", [command]);
   }
 
+  /** Asks the thread for long reads, once what is applied is committed. */
+  protected async scan<T>(method: string, ...question: readonly unknown[]): Promise<T> {
+    await this.#commit();
+    return this.#scans.call(method, question);
+  }
+
   async #readerAt(atLeast: Position): Promise<SqliteReader> {
-    this.#live();
+    this.live();
     if (this.#dirty || atLeast.index > this.#committed.index) {
       const committed = await this.#commit().catch((error: unknown) => {
         throw notReadable(error, atLeast);
@@ -236,7 +243,7 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
 
   /** Commits what is applied at the time of the call; calls that wait for the same one share it. */
   #commit(): Promise<Position> {
-    this.#live();
+    this.live();
     this.#nextCommit ??= this.#lastCommit
       .catch(() => {})
       .then(async () => {
@@ -252,7 +259,8 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
     return this.#nextCommit;
   }
 
-  #live(): StateMachine {
+  /** The writing thread's end, unless the storage is closed or has failed. */
+  protected live(): StateMachine {
     if (this.#closing !== undefined) throw new ReplicationError("CLOSED", "the storage is closed");
     if (this.#failure !== undefined) throw this.#failure;
     return this.#machine;

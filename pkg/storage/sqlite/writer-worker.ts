@@ -12,11 +12,11 @@ import type {
 import type { Logger } from "../../runtime/index.js";
 import { systemTimers } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
-import type { GraphRules } from "../graph-rules.js";
 import { toOperationResult } from "../offline-writes.js";
 import { serveStateMachine } from "../threads/state-machine-port.js";
 import { CallClient, serveCalls } from "../threads/thread-calls.js";
-import { graphModel } from "./graph-model.js";
+import { latestRegionLog } from "./region-log.js";
+import type { GraphCommandRules } from "./single-storage.js";
 import {
   checkSnapshot,
   installSnapshot,
@@ -26,6 +26,7 @@ import {
   snapshotPath,
 } from "./snapshot-file.js";
 import { SqliteWriter } from "./sqlite-writer.js";
+import { threadModel } from "./thread-models.js";
 import type { WorkerLogLine, WriterWorkerData } from "./worker-messages.js";
 
 /** The thread that writes. Whoever has a port to it drives it, without passing the main thread. */
@@ -40,7 +41,7 @@ const logger: Logger = {
   child: () => logger,
 };
 
-let writer: SqliteWriter<GraphRules> | undefined;
+let writer: SqliteWriter<GraphCommandRules> | undefined;
 let checkpointing = false;
 let snapshots = 0;
 
@@ -62,10 +63,10 @@ function requestCheckpoint(): void {
 function openWriter(): void {
   const { settings } = data;
   const ports = { timers: systemTimers, logger, requestCheckpoint };
-  writer = new SqliteWriter({ model: graphModel, ...settings, ...ports });
+  writer = new SqliteWriter({ model: threadModel(settings), ...settings, ...ports });
 }
 
-function opened(): SqliteWriter<GraphRules> {
+function opened(): SqliteWriter<GraphCommandRules> {
   invariant(writer !== undefined, "the writer is open");
   return writer;
 }
@@ -82,6 +83,7 @@ const content: ComparableContent = {
 
 const machine: StateMachine = {
   content,
+  regions: latestRegionLog(() => opened().regions),
   applyBatch: (entries: readonly Entry[]) => opened().applyBatch(entries),
   getWALPosition: (): Position => opened().applied,
   durablePosition: (): Position => opened().durable,

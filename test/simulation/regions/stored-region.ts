@@ -6,7 +6,7 @@ import type { ApplyResult, Entry } from "../../../pkg/replication/ports/index.js
 import { encodeOperations, type Operation } from "../../../pkg/storage/index.js";
 import {
   openRegionStorage,
-  type RegionStorage,
+  type SingleThreadRegion,
 } from "../../../pkg/storage/regions/open-region-storage.js";
 import { encodeRegionOperation } from "../../../pkg/storage/regions/region-commands.js";
 import type { Region } from "../../../pkg/storage/regions/region-record.js";
@@ -22,20 +22,20 @@ export class StoredRegion {
   readonly #folder = mkdtempSync(join(tmpdir(), "regions-"));
   readonly #entries = new Entries();
   readonly #waiting: Entry[] = [];
-  first: RegionStorage;
+  first: SingleThreadRegion;
   /** Applies several entries at once, starts again, and is made anew from copies of the first. */
-  second: RegionStorage;
+  second: SingleThreadRegion;
   skewMs = 0;
   restarts = 0;
 
-  private constructor(random: SeededRandom, open: (name: string) => Promise<RegionStorage>) {
+  private constructor(random: SeededRandom, open: (name: string) => Promise<SingleThreadRegion>) {
     this.#random = random;
     this.#open = open;
     this.first = undefined as never;
     this.second = undefined as never;
   }
 
-  readonly #open: (name: string) => Promise<RegionStorage>;
+  readonly #open: (name: string) => Promise<SingleThreadRegion>;
 
   static async found(random: SeededRandom, settings: RegionSettings): Promise<StoredRegion> {
     const region: StoredRegion = new StoredRegion(random, (name) =>

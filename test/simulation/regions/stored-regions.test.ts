@@ -68,7 +68,7 @@ class StoredWorld {
   /** Before others have it and it is dropped. */
   #note(region: StoredRegion): void {
     const told = this.#told.get(region.self) as string[];
-    const page = region.first.changesOf(region.self, told.length, ALL);
+    const page = region.first.regions.changes(region.self, told.length, ALL);
     told.push(...page.texts);
   }
 
@@ -91,7 +91,7 @@ class StoredWorld {
     if (from === undefined || third === undefined) return;
     const have = to.state.meta.have.get(third.self) ?? 0;
     if (have < (from.state.floor.get(third.self) ?? 0)) return;
-    const { texts } = from.first.changesOf(third.self, have, ALL);
+    const { texts } = from.first.regions.changes(third.self, have, ALL);
     this.relayed += texts.length;
     const contains = from.state.meta.have;
     const upTo = contains.get(from.self) ?? 0;
