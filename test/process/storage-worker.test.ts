@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { deferred, toLogIndex } from "../../pkg/base/index.js";
+import { deferred, parseRegionId, type RegionId, toLogIndex } from "../../pkg/base/index.js";
 import { systemTimers } from "../../pkg/runtime/node/index.js";
+import type { Storage } from "../../pkg/storage/index.js";
 import { Entries } from "../contract/entries.js";
 import { storageContract } from "../contract/storage-contract.js";
 
@@ -28,9 +29,18 @@ function newPath(): string {
   return join(folder, String(made), "graph.db");
 }
 
-async function open() {
+const open = () => openWith(room.openSqliteStorage);
+const openRegion = () => openWith(room.openRegionStorage);
+
+interface Settings {
+  readonly path: string;
+  readonly threads: "worker";
+  readonly timers: typeof systemTimers;
+}
+
+async function openWith<S extends Storage>(openStorage: (settings: Settings) => Promise<S>) {
   const path = newPath();
-  const openOne = () => room.openSqliteStorage({ path, threads: "worker", timers: systemTimers });
+  const openOne = () => openStorage({ path, threads: "worker", timers: systemTimers });
   let machine = await openOne();
   return {
     machine,
@@ -43,10 +53,69 @@ async function open() {
   };
 }
 
-describe("storage contract: sqlite in threads", () => {
-  test.each(storageContract(open).map((one) => [one.title, one] as const))("%s", (_title, one) =>
+describe.each([
+  ["sqlite", () => open()],
+  ["a region's", () => openRegion()],
+])("storage contract: %s in threads", (_name, openIt) => {
+  test.each(storageContract(openIt).map((one) => [one.title, one] as const))("%s", (_title, one) =>
     one.run(),
   );
+});
+
+test("MR-21 MR-25 a region in threads tells, lists, survives and is copied as one without", async () => {
+  const [eu, us] = (["eu", "us"] as const).map((name) => parseRegionId(name) as RegionId) as [
+    RegionId,
+    RegionId,
+  ];
+  const settings = { self: eu, others: [us], strategy: "manual", driftMsMax: 1_000 } as const;
+  const single = await room.openRegionStorage({ path: newPath(), timers: systemTimers });
+  const threads = await openRegion();
+  const copy = await openRegion();
+  const log = new Entries();
+  const theirs = JSON.stringify({
+    origin: us,
+    seq: 1,
+    clock: [1, 0],
+    seen: [],
+    things: [{ key: "n:a", life: true, fresh: true, put: [["x", "us"]] }],
+    closed: [],
+  });
+  const contains = new Map([[us, 1]]);
+  const receive = { op: "receive", from: us, upTo: 1, contains, texts: [theirs] } as const;
+  const entries = [
+    log.plain(room.encodeRegionOperation({ op: "settle", settings })),
+    log.command([{ op: "put_node", id: "a", properties: { x: "eu" } }]),
+    log.plain(room.encodeRegionOperation(receive)),
+    log.command([{ op: "put_node", id: "b" }]),
+  ];
+  const shown = async (storage: typeof single | typeof threads.machine) => {
+    const { conflicts } = await storage.conflicts("", 10);
+    const id = conflicts[0]?.id as string;
+    return {
+      facts: await storage.regions.facts(),
+      changes: await storage.regions.changes(eu, 0, { countMax: 10, charsMax: 10_000 }),
+      conflicts,
+      conflict: await storage.conflict(id),
+      ended: await storage.endedConflicts("", 10),
+      node: await storage.getNode("a", await storage.getWALPosition()),
+      digest: await storage.digest(),
+      recomputed: await storage.recomputeDigest(),
+    };
+  };
+  await single.applyBatch(entries);
+  await threads.machine.applyBatch(entries);
+  const expected = await shown(single);
+  expect(expected).toMatchObject({ conflicts: [{ key: "n:a" }], changes: { firstSeq: 1 } });
+  expect(expected.changes.texts).toHaveLength(2);
+  expect(await shown(threads.machine)).toEqual(expected);
+  const snapshot = await threads.machine.snapshot();
+  await copy.machine.restore(snapshot.chunks());
+  await snapshot.close();
+  expect(await shown(copy.machine)).toEqual(expected);
+  expect(await shown(await threads.reopen())).toEqual(expected);
+  await single.close();
+  await threads.destroy();
+  await copy.destroy();
 });
 
 test("ST-30 another thread's state machine client sees and does the same as the storage", async () => {

@@ -1,15 +1,18 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MessageChannel } from "node:worker_threads";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { Entries, type PlainCommand } from "../../../test/contract/index.js";
+import { VirtualTime } from "../../../test/support/index.js";
 import { type JsonValue, NO_POSITION, type RegionId } from "../../base/index.js";
-import type { ApplyResult } from "../../replication/ports/index.js";
+import type { ApplyResult, RegionLog } from "../../replication/ports/index.js";
 import { encodeOperations } from "../commands.js";
 import type { Operation } from "../graph.js";
 import { createMemoryStorage } from "../memory/memory-storage.js";
 import { openSqliteStorage } from "../sqlite/open-sqlite-storage.js";
+import { connectStateMachine, serveStateMachine } from "../threads/state-machine-port.js";
 import { openRegionStorage } from "./open-region-storage.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import {
@@ -260,4 +263,77 @@ test("MR-14 changes that every region has are dropped, and asking for them says 
     expect.objectContaining({ code: "COMPACTED" }),
   );
   expect(eu.storage.regions.changes(EU, 3, MANY).texts).toHaveLength(1);
+});
+
+test("MR-25 facts and changes are as of what is applied, written down or not, through a port too", async () => {
+  const node = await Node.founded(settingsOf(EU), new VirtualTime());
+  const { port1, port2 } = new MessageChannel();
+  serveStateMachine(port1, node.storage);
+  const remote = connectStateMachine(port2).regions as RegionLog;
+  await node.write([put("a")]);
+  await node.write([put("b")]);
+  await node.storage.flush();
+  await node.write([put("c")]);
+  await node.write([put("d")]);
+  for (const log of [node.storage.regions, remote]) {
+    expect(await log.facts()).toEqual({
+      ...settingsOf(EU),
+      have: new Map([[EU, 4]]),
+      known: new Map([[US, new Map()]]),
+      lost: new Set(),
+      floor: new Map(),
+      clockMs: Date.parse("2026-01-02T03:04:05Z"),
+    });
+    const told = async (after: number, countMax: number) => {
+      const { firstSeq, texts } = await log.changes(EU, after, { countMax, charsMax: 1_000_000 });
+      return [firstSeq, ...texts.map((text) => JSON.parse(text).things[0].key)];
+    };
+    expect(await told(0, 10)).toEqual([1, "n:a", "n:b", "n:c", "n:d"]);
+    expect(await told(1, 2)).toEqual([2, "n:b", "n:c"]);
+    expect(await told(2, 10)).toEqual([3, "n:c", "n:d"]);
+    expect(await told(3, 10)).toEqual([4, "n:d"]);
+    expect(await told(4, 10)).toEqual([5]);
+  }
+  port1.close();
+});
+
+test("MR-25 a graph, and a region that is not founded, have nothing to tell", async () => {
+  const { storage } = await Node.open();
+  expect(storage.regions.facts()).toBeUndefined();
+  expect(storage.regions.changes(EU, 0, MANY).texts).toEqual([]);
+  const { port1, port2 } = new MessageChannel();
+  const graph = createMemoryStorage();
+  serveStateMachine(port1, graph);
+  const remote = connectStateMachine(port2).regions;
+  await expect(remote?.facts()).rejects.toThrow("not that of a region");
+  port1.close();
+});
+
+test("MR-21 conflicts that are over are listed, the latest first, with the write that ended them", async () => {
+  const [eu, us] = await pair();
+  for (const id of ["a", "b", "c"]) {
+    await eu.write([put(id, { x: "eu" })]);
+    await us.write([put(id, { x: "us" })]);
+    await exchange(eu, us);
+    await us.write([put(id, { x: 1 })], `2026-01-02T03:04:1${id === "b" ? 9 : 8}Z`);
+    await exchange(eu, us);
+  }
+  const first = eu.storage.endedConflicts("", 2);
+  expect(first.conflicts.map(({ key }) => key)).toEqual(["n:c", "n:b"]);
+  expect(first.conflicts[0]).toMatchObject({
+    how: "overwritten",
+    endedBy: { origin: US, seq: 6, clock: expect.stringContaining(".us") },
+  });
+  const rest = us.storage.endedConflicts(first.next as string, 2);
+  expect(rest).toMatchObject({ conflicts: [{ key: "n:a" }], next: undefined });
+  expect(() => eu.storage.endedConflicts("", 0)).toThrow("limit");
+});
+
+test("MR-23 a resolver beside threads is refused before anything is touched", async () => {
+  const path = join(mkdtempSync(join(tmpdir(), "region-")), "graph.db");
+  const resolver = () => 1;
+  await expect(openRegionStorage({ path, threads: "worker", resolver })).rejects.toMatchObject({
+    code: "INVALID",
+    message: expect.stringContaining('threads "single"'),
+  });
 });

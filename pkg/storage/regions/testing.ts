@@ -11,6 +11,7 @@ import {
   toTerm,
 } from "../../base/index.js";
 import type { ApplyResult } from "../../replication/ports/index.js";
+import type { Timers } from "../../runtime/index.js";
 import { encodeOperations } from "../commands.js";
 import type { Operation } from "../graph.js";
 import { openRegionStorage, type SingleThreadRegion } from "./open-region-storage.js";
@@ -53,13 +54,14 @@ export class Node {
     opened.push(this);
   }
 
-  static async open(): Promise<Node> {
+  /** @param timers - without them every batch is committed at once */
+  static async open(timers?: Timers): Promise<Node> {
     const folder = mkdtempSync(join(tmpdir(), "region-"));
-    return new Node(await openRegionStorage({ path: join(folder, "graph.db") }), folder);
+    return new Node(await openRegionStorage({ path: join(folder, "graph.db"), timers }), folder);
   }
 
-  static async founded(settings: RegionSettings): Promise<Node> {
-    const node = await Node.open();
+  static async founded(settings: RegionSettings, timers?: Timers): Promise<Node> {
+    const node = await Node.open(timers);
     await node.run(encodeRegionOperation({ op: "settle", settings }));
     return node;
   }
