@@ -37,6 +37,16 @@ export class Links {
     }
   }
 
+  /** Both ways. */
+  setDelayBetween(some: readonly string[], others: readonly string[], delay: Delay): void {
+    for (const from of some) {
+      for (const to of others) {
+        this.#delays.set(`${from} ${to}`, delay);
+        this.#delays.set(`${to} ${from}`, delay);
+      }
+    }
+  }
+
   delay(from: string, to: string): Delay {
     return this.#delays.get(`${from} ${to}`) ?? NO_DELAY;
   }

@@ -1,13 +1,17 @@
 import type { Command } from "../command.js";
 
 export const cut: Command = {
-  usage: "cut NODE [ways=both|in|out]: bytes between it and all others wait until `heal`",
+  usage:
+    "cut NODE,… [from=NODE,…] [ways=both|in|out]: bytes between them and those, or all others, wait until `heal`",
   async run(world, args) {
-    const id = args.word(0, "the node");
+    const ids = args.list(0, "the nodes");
     const ways = args.text("ways") ?? "both";
-    for (const other of world.links.others(id)) {
-      if (ways !== "in") world.links.cut(id, other);
-      if (ways !== "out") world.links.cut(other, id);
+    const from = args.text("from")?.split(",");
+    for (const id of ids) {
+      for (const other of from ?? world.links.others(id)) {
+        if (ways !== "in") world.links.cut(id, other);
+        if (ways !== "out") world.links.cut(other, id);
+      }
     }
     return "cut";
   },

@@ -5,8 +5,10 @@ import { begin } from "./begin.js";
 import { cluster } from "./cluster.js";
 import { compacted } from "./compacted.js";
 import { config } from "./config.js";
+import { conflicts } from "./conflicts.js";
 import { cut } from "./cut.js";
 import { end } from "./end.js";
+import { equal } from "./equal.js";
 import { heal } from "./heal.js";
 import { holds } from "./holds.js";
 import { http } from "./http.js";
@@ -19,6 +21,9 @@ import { open } from "./open.js";
 import { order } from "./order.js";
 import { pair } from "./pair.js";
 import { position } from "./position.js";
+import { regions } from "./regions.js";
+import { remote } from "./remote.js";
+import { resolve } from "./resolve.js";
 import { same } from "./same.js";
 import { sees } from "./sees.js";
 import { show } from "./show.js";
@@ -39,8 +44,10 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     cluster,
     compacted,
     config,
+    conflicts,
     cut,
     end,
+    equal,
     heal,
     holds,
     http,
@@ -53,6 +60,9 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     order,
     pair,
     position,
+    regions,
+    remote,
+    resolve,
     same,
     sees,
     show,

@@ -21,17 +21,25 @@ const SHORT: Readonly<Record<string, string>> = {
   auto: "NORNICDB_CLUSTER_HA_AUTO_FAILOVER",
   ttl: "NORNICDB_CLUSTER_HA_LEASE_TTL",
   policy: "NORNICDB_CLUSTER_HA_PARTITION_POLICY",
+  region: "NORNICDB_CLUSTER_REGION_ID",
+  cross: "NORNICDB_CLUSTER_CROSS_REGION_MODE",
+  strategy: "NORNICDB_CLUSTER_CONFLICT_STRATEGY",
 };
+
+/** Those of the arguments that are settings of one value. */
+export function environmentOf(args: Arguments): Record<string, string> {
+  const settings = Object.entries(SHORT).flatMap(([short, name]) => {
+    const value = args.text(short);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(settings);
+}
 
 /** Settings by their short names; a restart keeps those that are not given again. */
 export async function configure(world: World, ids: readonly string[], args: Arguments) {
   const members = await Promise.all(ids.map((id) => world.make(id)));
   const founders = args.text("founders");
-  const settings = Object.entries(SHORT).flatMap(([short, name]) => {
-    const value = args.text(short);
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  const environment: Record<string, string> = Object.fromEntries(settings);
+  const environment = environmentOf(args);
   if (founders !== undefined) {
     const named = founders === "none" || founders === "alone" ? "" : founders;
     environment.NORNICDB_CLUSTER_RAFT_BOOTSTRAP = String(founders !== "none");
@@ -49,7 +57,7 @@ export async function configure(world: World, ids: readonly string[], args: Argu
 }
 
 /** Names with the addresses where the nodes reach each other. */
-async function listed(world: World, names: string): Promise<string> {
+export async function listed(world: World, names: string): Promise<string> {
   const ids = names.split(",").filter((id) => id !== "");
   const peers = await Promise.all(ids.map((id) => world.make(id)));
   return peers.map(({ id, address }) => `${id}:${address}`).join(",");

@@ -5,12 +5,12 @@ import type { World } from "../world.js";
 
 export const write: Command = {
   usage:
-    "write NODE [count=N] [parallel=N] [id=ID] [bytes=N] [timeout=D] [durability=D] [least=DURABILITY] [min_ms=N] [max_ms=N] [min_rate=N]",
+    "write NODE [count=N] [parallel=N] [id=ID] [bytes=N] [value=TEXT] [timeout=D] [durability=D] [least=DURABILITY] [min_ms=N] [max_ms=N] [min_rate=N]",
   async run(world, args) {
     const id = args.word(0, "the node");
     const count = args.number("count", 1);
     const parallel = args.number("parallel", 1);
-    const value = "x".repeat(args.number("bytes", 1));
+    const value = args.text("value") ?? "x".repeat(args.number("bytes", 1));
     const timeout = args.text("timeout");
     const durability = args.text("durability");
     const fixed = args.text("id");
