@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { sendWrite } from "./http-calls.js";
+import type { LabRegion } from "./lab-regions.js";
+
+const RETRY_MS = 10;
+/** Each writer has a key that the other region's writer of the same number has, too. */
+const SHARED_EACH = 10;
+
+/**
+ * Writers of one region. Of their writes, one in ten goes to a key that a writer of the other
+ * region writes to as well; the others are new things. A write of unknown outcome is repeated
+ * under its own request id until it is certain.
+ */
+export class RegionWriters {
+  readonly added: string[] = [];
+  /** The last value that was acknowledged, by shared key. */
+  readonly shared = new Map<string, string>();
+  acks = 0;
+  retries = 0;
+  readonly #region: LabRegion;
+  readonly #writing: readonly Promise<void>[];
+  #goesOn = true;
+
+  constructor(region: LabRegion, writers: number) {
+    this.#region = region;
+    this.#writing = Array.from({ length: writers }, (_, at) => this.#run(at));
+  }
+
+  async stop(): Promise<void> {
+    this.#goesOn = false;
+    await Promise.all(this.#writing);
+  }
+
+  async #run(at: number): Promise<void> {
+    const { name } = this.#region;
+    for (let n = 0; this.#goesOn; n += 1) {
+      const value = `${name}-${at}-${n}`;
+      const isShared = n % SHARED_EACH === 0;
+      // A writer goes round a hundred keys, so that conflicts are many and each is of two sides.
+      const id = isShared ? `shared-${at}-${(n / SHARED_EACH) % 100}` : value;
+      await this.#write(at, id, value);
+      if (isShared) this.shared.set(id, value);
+      else this.added.push(id);
+      this.acks += 1;
+    }
+  }
+
+  async #write(at: number, id: string, value: string): Promise<void> {
+    const body = { labels: [], properties: { value } };
+    for (let tries = 0; ; tries += 1) {
+      const running = this.#region.running();
+      const node = running[(at + tries) % running.length];
+      if (node !== undefined) {
+        const write = { method: "PUT", id, requestId: value, body } as const;
+        const reply = await sendWrite(node.pool, write);
+        if (reply.kind === "done") return;
+      }
+      this.retries += 1;
+      await sleep(RETRY_MS);
+    }
+  }
+}
