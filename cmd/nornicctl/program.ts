@@ -3,6 +3,13 @@ import { EXIT, type ExitCode } from "../exit-codes.js";
 import type { Answer } from "./answer.js";
 import { Client, type ClientOptions } from "./client.js";
 import { configCheck, configShow } from "./config-verbs.js";
+import {
+  conflictList,
+  conflictResolve,
+  conflictShow,
+  type ListOptions,
+  type ResolveOptions,
+} from "./conflict-verbs.js";
 import { doctor } from "./doctor.js";
 import { Failure, toFailure } from "./failure.js";
 import type { Io } from "./io.js";
@@ -79,6 +86,7 @@ function buildProgram(io: Io, say: Say): Command {
   addNodeVerbs(program, io, say);
   addMemberVerbs(program, io, say);
   addPairVerbs(program, io, say);
+  addConflictVerbs(program, io, say);
   addWalVerbs(program, io, say);
   addSnapshotVerbs(program, io, say);
   addConfigVerbs(program, io, say);
@@ -200,6 +208,38 @@ function addPairVerbs(program: Command, io: Io, say: Say): void {
   one("show", "the writes in one", salvageShow);
   one("replay", "offers its writes to the primary again; each is applied once", salvageReplay);
   one("discard", "removes one for good", salvageDiscard);
+}
+
+function addConflictVerbs(program: Command, io: Io, say: Say): void {
+  const conflicts = program
+    .command("conflicts")
+    .description("what regions wrote without knowing of each other");
+  conflicts
+    .command("list")
+    .description("those that are open, as the node that is asked has them")
+    .option("--ended", "those that were written over or resolved lately instead")
+    .option("--limit <things>", "at most so many", count)
+    .option("--after <key>", "go on behind it, as the page before says")
+    .action(async (options: ListOptions, command: Command) =>
+      say(await conflictList(clientOf(command, io), options)),
+    );
+  conflicts
+    .command("show")
+    .description("all sides of one: who wrote what, and when")
+    .argument("<id>")
+    .action(async (id: string, _options, command: Command) =>
+      say(await conflictShow(clientOf(command, io), id)),
+    );
+  conflicts
+    .command("resolve")
+    .description("decides one for all regions")
+    .argument("<id>")
+    .option("--keep <winner>", "what counts now")
+    .option("--loser <region:number>", "one of the losers")
+    .option("--value <json>", "something else, for a property")
+    .action(async (id: string, options: ResolveOptions, command: Command) =>
+      say(await conflictResolve(clientOf(command, io), id, options)),
+    );
 }
 
 /** Options of verbs that work on the files of a stopped node. */

@@ -1,11 +1,4 @@
-import {
-  type Awaitable,
-  type JsonValue,
-  NO_POSITION,
-  type Position,
-  parseRequestId,
-  type RequestId,
-} from "../base/index.js";
+import { type Awaitable, type JsonValue, NO_POSITION, type Position } from "../base/index.js";
 import {
   type Health,
   READ_LEVELS,
@@ -16,18 +9,26 @@ import {
 } from "../replication/index.js";
 import type { Digest, SnapshotReader, StateMachine } from "../replication/ports/index.js";
 import type { Clock, Logger, Metrics, Timers } from "../runtime/index.js";
-import type { EdgeQuery, GraphReader, NodeQuery, OperationResult } from "../storage/index.js";
+import type {
+  ConflictReads,
+  EdgeQuery,
+  GraphReader,
+  NodeQuery,
+  OperationResult,
+} from "../storage/index.js";
 import { edgeKey, encodeOperations, nodeKey, validateOperations } from "../storage/index.js";
 import { Admission } from "./admission.js";
 import { type AuthenticationPolicy, Authenticator } from "./authentication.js";
 import { parseBookmark, toBookmark } from "./bookmark.js";
 import { ChangeFeed } from "./change-feed.js";
+import { conflictActions } from "./conflict-actions.js";
 import { EventFan } from "./event-fan.js";
 import { CHECK_NAMES, type CheckName, runChecks } from "./health-checks.js";
 import { History } from "./history.js";
 import { countLeaderChanges } from "./leader-changes.js";
 import { SERVICE_LIMITS, type ServiceLimits } from "./limits.js";
 import { ReplicationGauges } from "./replication-gauges.js";
+import { toRequestId } from "./request-id.js";
 import type {
   AdminAction,
   AdminActions,
@@ -48,7 +49,7 @@ export type ServiceStorage = GraphReader &
   Pick<StateMachine, "getWALPosition" | "durablePosition" | "digest" | "snapshot"> & {
     /** The digest computed afresh from every row, not from what was kept while applying. */
     recomputeDigest?(): Awaitable<Digest>;
-  };
+  } & Partial<ConflictReads>;
 
 export interface ServiceParts {
   readonly replicator: Replicator;
@@ -93,6 +94,7 @@ class NodeService implements Service {
   readonly #fan: EventFan;
   readonly #gauges: ReplicationGauges;
   readonly #meters: WriteMeters;
+  readonly #adminActions: AdminActions;
   readonly #stopRecording: readonly (() => void)[];
   readonly #readLevel: ReadLevel;
 
@@ -116,6 +118,11 @@ class NodeService implements Service {
       countLeaderChanges(parts.replicator, parts.metrics),
     ];
     this.#readLevel = parts.readLevel ?? "ONE";
+    const { storage, replicator } = parts;
+    this.#adminActions = {
+      ...(hasConflicts(storage) ? conflictActions(storage, replicator) : {}),
+      ...parts.adminActions,
+    };
   }
 
   async write(operations: unknown, options: WriteOptions = {}): Promise<WriteAnswer> {
@@ -262,7 +269,7 @@ class NodeService implements Service {
     action: AdminAction,
     args: { readonly [name: string]: JsonValue },
   ): Promise<JsonValue> {
-    const run = this.#parts.adminActions?.[action];
+    const run = this.#adminActions[action];
     if (run) return run(args);
     const mode = this.#parts.replicator.mode();
     throw new ReplicationError("CONFLICT", `mode ${mode} has no "${action}"`);
@@ -334,11 +341,6 @@ class NodeService implements Service {
   }
 }
 
-function toRequestId(text: string | undefined): RequestId | undefined {
-  if (text === undefined) return undefined;
-  const id = parseRequestId(text);
-  if (id !== undefined) return id;
-  throw new ReplicationError("INVALID", "requestId: 1 to 128 printable ASCII characters", {
-    field: "requestId",
-  });
+function hasConflicts(storage: ServiceStorage): storage is ServiceStorage & ConflictReads {
+  return storage.conflicts !== undefined;
 }

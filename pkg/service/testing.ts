@@ -10,13 +10,14 @@ import {
   type ReplicatorEvent,
   unpackPayloads,
 } from "../replication/index.js";
+import type { StateMachine } from "../replication/ports/index.js";
 import { noMetrics, silentLogger } from "../runtime/index.js";
 import {
   createMemoryStorage,
   type MemoryStorage,
   type MemoryStorageOptions,
 } from "../storage/index.js";
-import { createService, type ServiceParts } from "./create-service.js";
+import { createService, type ServiceParts, type ServiceStorage } from "./create-service.js";
 import type { Service } from "./service.js";
 
 const STAMP = "2026-01-01T00:00:00Z";
@@ -37,8 +38,12 @@ export class DirectReplicator implements Replicator {
   #held: Promise<void> | undefined;
   #requests = 0;
 
-  constructor(options?: MemoryStorageOptions) {
+  readonly #machine: StateMachine;
+
+  /** @param machine - takes the commands in place of the memory storage */
+  constructor(options?: MemoryStorageOptions, machine?: StateMachine) {
     this.storage = createMemoryStorage(options);
+    this.#machine = machine ?? this.storage;
   }
 
   async start(): Promise<void> {}
@@ -66,7 +71,7 @@ export class DirectReplicator implements Replicator {
   }
 
   async read(): Promise<Position> {
-    return this.storage.getWALPosition();
+    return this.#machine.getWALPosition();
   }
 
   tell(event: ReplicatorEvent): void {
@@ -121,7 +126,7 @@ export class DirectReplicator implements Replicator {
     return this.shutdown();
   }
 
-  #apply(command: Command): Receipt {
+  async #apply(command: Command): Promise<Receipt> {
     this.#requests += 1;
     const requestId = command.requestId ?? (`made-up-${this.#requests}` as never);
     const packer = new PayloadPacker();
@@ -129,8 +134,8 @@ export class DirectReplicator implements Replicator {
     const [payload] = unpackPayloads(packer.take());
     const index = toLogIndex(this.#index + 1);
     const entry = { index, term: this.#term, kind: "command" as const, payload: payload! };
-    const [result] = this.storage.applyBatch([entry]);
     this.#index = index;
+    const [result] = await this.#machine.applyBatch([entry]);
     if (!result!.ok) throw new ReplicationError(result!.code, result!.message);
     const { value, replayed } = result!;
     return { index, term: this.#term, durability: "local", replayed, result: value };
@@ -146,15 +151,19 @@ function unlessAborted(held: Promise<void>, signal?: AbortSignal): Promise<void>
   });
 }
 
-/** A service over a direct replicator, for tests; any part may be given. */
+/**
+ * A service over a direct replicator, for tests; any part may be given.
+ * @param machine - a storage to use in place of the memory storage
+ */
 export function createTestService(
   parts: Pick<ServiceParts, "clock" | "timers"> & Partial<ServiceParts>,
   storageOptions?: MemoryStorageOptions,
+  machine?: StateMachine & ServiceStorage,
 ): { readonly service: Service; readonly replicator: DirectReplicator } {
-  const replicator = new DirectReplicator(storageOptions);
+  const replicator = new DirectReplicator(storageOptions, machine);
   const service = createService({
     replicator,
-    storage: replicator.storage,
+    storage: machine ?? replicator.storage,
     logger: silentLogger,
     metrics: noMetrics,
     authentication: { kind: "none" },

@@ -4,8 +4,10 @@ import type { AdminAction } from "../../service/index.js";
 import { sendJson } from "./answer.js";
 import type { HttpContext } from "./context.js";
 import { clusterStatus, members, raftState, replicationLag } from "./health-body.js";
+import { text } from "./query.js";
+import { single } from "./request-options.js";
 import { addRoute, type Route } from "./route.js";
-import { ANY, object, type Schema } from "./schemas.js";
+import { ANY, object, type Schema, WRITE_HEADERS } from "./schemas.js";
 import { SlowStream } from "./slow-stream.js";
 import { bodyMap, onlyFields } from "./write-answer.js";
 
@@ -123,7 +125,12 @@ interface ActionRoute {
   readonly url: string;
   readonly action: AdminAction;
   readonly fields?: Readonly<Record<string, Schema>>;
+  readonly query?: Readonly<Record<string, Schema>>;
+  /** May be sent again under the same `Idempotency-Key`. */
+  readonly repeatable?: boolean;
 }
+
+const REGION = { region: string };
 
 const ACTIONS: readonly ActionRoute[] = [
   {
@@ -166,13 +173,33 @@ const ACTIONS: readonly ActionRoute[] = [
   ),
   { method: "POST", url: "/admin/raft/step-down", action: "step down" },
   { method: "POST", url: "/admin/raft/snapshot", action: "compact" },
-  { method: "POST", url: "/admin/region/promote", action: "promote region" },
-  { method: "GET", url: "/admin/conflicts", action: "list conflicts" },
+  { method: "GET", url: "/admin/region", action: "region status" },
+  { method: "POST", url: "/admin/region/promote", action: "promote region", fields: REGION },
+  { method: "POST", url: "/admin/region/give-up", action: "give up region", fields: REGION },
+  { method: "POST", url: "/admin/region/readmit", action: "readmit region", fields: REGION },
+  { method: "POST", url: "/admin/region/adopt", action: "adopt region" },
+  {
+    method: "GET",
+    url: "/admin/conflicts",
+    action: "list conflicts",
+    query: {
+      state: { enum: ["open", "ended"], default: "open" },
+      after: { ...string, description: "`after` of the page before." },
+      limit: { type: "integer", minimum: 1, maximum: 1_000, default: 100 },
+    },
+  },
+  { method: "GET", url: "/admin/conflicts/:id", action: "show conflict" },
   {
     method: "POST",
     url: "/admin/conflicts/:id/resolve",
     action: "resolve conflict",
-    fields: { winner: string, value: {} },
+    fields: {
+      keep: { enum: ["winner", "loser"] },
+      origin: string,
+      seq: { type: "integer", minimum: 1 },
+      value: {},
+    },
+    repeatable: true,
   },
   { method: "GET", url: "/admin/salvage", action: "list salvage" },
   { method: "GET", url: "/admin/salvage/:id", action: "show salvage" },
@@ -181,7 +208,7 @@ const ACTIONS: readonly ActionRoute[] = [
 ];
 
 function addActions(app: FastifyInstance, context: HttpContext): void {
-  for (const { method, url, action, fields = {} } of ACTIONS) {
+  for (const { method, url, action, fields = {}, query, repeatable } of ACTIONS) {
     addRoute(app, context, {
       method,
       url,
@@ -189,13 +216,21 @@ function addActions(app: FastifyInstance, context: HttpContext): void {
       need: "admin",
       summary: `${action[0]!.toUpperCase()}${action.slice(1)}; 409 in a mode that has no such thing`,
       ...(method === "GET" ? {} : { body: object(fields) }),
+      ...(query === undefined ? {} : { query }),
+      ...(repeatable ? { headers: WRITE_HEADERS } : {}),
       problems: [404, 409],
       answers: { 200: ANY },
-      handle: async ({ request, reply }) => {
+      handle: async ({ request, reply, query: asked }) => {
         const body = method === "GET" ? {} : bodyMap(request, true);
         onlyFields(body, Object.keys(fields));
         const params = request.params as Record<string, string>;
-        const args = { ...(body as Record<string, JsonValue>), ...params };
+        const requestId = repeatable ? single(request, "idempotency-key") : undefined;
+        const args = {
+          ...(body as Record<string, JsonValue>),
+          ...Object.fromEntries(Object.keys(asked).map((name) => [name, text(asked, name)!])),
+          ...params,
+          ...(requestId === undefined ? {} : { requestId }),
+        };
         sendJson(reply, 200, await context.service.administer(action, args));
       },
     });

@@ -51,10 +51,15 @@ export class RegionFileReader extends SqliteReader {
       if (region === undefined) return { conflicts: [], next: undefined };
       const session = openSession(store, region, this.#options);
       const keys = store.markedKeys(Mark.disputed | Mark.hidden, after, limit);
-      const conflicts = keys.flatMap((key) => {
+      const conflicts: Conflict[] = [];
+      let chars = 0;
+      for (const key of keys) {
         const thing = session.things.get(key);
-        return thing === undefined ? [] : session.state.conflictsOf(thing);
-      });
+        const found = thing === undefined ? [] : session.state.conflictsOf(thing);
+        conflicts.push(...found);
+        chars += found.length === 0 ? 0 : JSON.stringify(found).length;
+        if (chars > PAGE_CHARS_MAX) return { conflicts, next: key };
+      }
       return { conflicts, next: keys.length < limit ? undefined : keys.at(-1) };
     });
   }
@@ -97,6 +102,9 @@ export class RegionFileReader extends SqliteReader {
     return this.#connection.transaction(body)();
   }
 }
+
+/** From which on a page of conflicts is full, whatever its limit. */
+const PAGE_CHARS_MAX = 4 * 1024 * 1024;
 
 function toEnded({ by, conflict }: ClosedEntry): EndedConflict {
   const { origin, seq } = by;
