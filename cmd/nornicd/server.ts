@@ -29,7 +29,11 @@ import {
   type ReplicasReport,
   type Service,
 } from "../../pkg/service/index.js";
-import { openSqliteStorage, type SqliteStorage } from "../../pkg/storage/index.js";
+import {
+  openRegionStorage,
+  openSqliteStorage,
+  type SqliteStorage,
+} from "../../pkg/storage/index.js";
 import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
 import { clusterActions, nodeActions, pairActions } from "./admin-actions.js";
 import { HttpAddresses } from "./http-addresses.js";
@@ -146,13 +150,14 @@ function clusterParts(config: Config, replicator: ReplicatorClient) {
 }
 
 function openStorage(config: Config, logger: Logger): Promise<SqliteStorage> {
-  return openSqliteStorage({
+  const options = {
     path: databaseFile(config),
     threads: config.cluster.threads,
     clusterId: config.cluster.clusterId,
     timers: systemTimers,
     logger,
-  });
+  };
+  return config.mode === "multi_region" ? openRegionStorage(options) : openSqliteStorage(options);
 }
 
 /** The storage's copy in its container, so that whoever keeps it can tell that it is whole. */

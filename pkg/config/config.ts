@@ -77,6 +77,10 @@ export interface RegionConfig {
   readonly batchSize: number;
   readonly batchTimeoutMs: number;
   readonly conflictStrategy: "last_write_wins" | "first_write_wins" | "manual";
+  /** 0: no region is ever given up by itself. */
+  readonly keptChangesMax: number;
+  readonly clockDriftMs: number;
+  readonly tombstoneMs: number;
 }
 
 export interface TlsConfig {
@@ -179,6 +183,9 @@ export function buildConfig(v: Values, derived: Derived): Config {
       batchSize: v["cluster.cross_region_batch_size"],
       batchTimeoutMs: v["cluster.cross_region_batch_timeout"],
       conflictStrategy: v["cluster.conflict_strategy"],
+      keptChangesMax: v["cluster.cross_region_kept_changes"],
+      clockDriftMs: v["cluster.region_clock_drift"],
+      tombstoneMs: v["cluster.tombstone_retention"],
     },
     tls: buildTls(v),
   });

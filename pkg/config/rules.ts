@@ -8,6 +8,8 @@ export interface Breach {
   readonly warning?: true;
 }
 
+/** Beside the own one. */
+const REMOTE_REGIONS_MAX = 15;
 /** One primary and its standbys. */
 const HA_NODES_MAX = 15;
 
@@ -204,8 +206,31 @@ function checkHa(v: Values, report: Report, name: (s: SettingName) => string): v
 function checkRegions(v: Values, report: Report, name: (s: SettingName) => string): void {
   const own = v["cluster.region_id"];
   if (own === null) report("cluster.region_id", "is missing; multi_region needs it");
-  if (v["cluster.remote_regions"].some((remote) => remote.id === own)) {
+  const remotes = v["cluster.remote_regions"];
+  if (remotes.some((remote) => remote.id === own)) {
     report("cluster.remote_regions", `lists this node's own ${name("cluster.region_id")}`);
+  }
+  if (new Set(remotes.map(({ id }) => id)).size > REMOTE_REGIONS_MAX) {
+    report("cluster.remote_regions", `names more than ${REMOTE_REGIONS_MAX} regions`);
+  }
+  const regionOf = new Map<string, string>();
+  for (const remote of remotes) {
+    const address = formatHostPort(remote);
+    const other = regionOf.get(address);
+    if (other !== undefined && other !== remote.id) {
+      report("cluster.remote_regions", `has ${address} in ${other} and in ${remote.id}`);
+    }
+    if (address === ownAddressOf(v)) {
+      report("cluster.remote_regions", `gives ${remote.id} this node's own address ${address}`);
+    }
+    if (isWildcard(remote.host)) {
+      report("cluster.remote_regions", `has ${address}, which names no machine`);
+    }
+    regionOf.set(address, remote.id);
+  }
+  if (v["cluster.cross_region_mode"] === "semi_sync" && remotes.length === 0) {
+    const only = `${name("cluster.cross_region_mode")}=semi_sync`;
+    report("cluster.remote_regions", `is empty; ${only} needs another region`);
   }
 }
 

@@ -263,6 +263,24 @@ export const SETTINGS = {
   ),
   "cluster.cross_region_batch_size": setting(count(1, 100_000), "100", "Changes a batch.", REGIONS),
   "cluster.cross_region_batch_timeout": setting(timing(), "100ms", "Wait for a batch.", REGIONS),
+  "cluster.cross_region_kept_changes": setting(
+    count(0, 1e12),
+    "0",
+    "Changes kept for a region that does not take them before it is given up; 0: it never is.",
+    REGIONS,
+  ),
+  "cluster.region_clock_drift": setting(
+    duration({ minMs: 0, maxMs: DAY }),
+    "10s",
+    "How far another region's clock may be ahead before it is reported, and not followed.",
+    REGIONS,
+  ),
+  "cluster.tombstone_retention": setting(
+    duration({ minMs: 0, maxMs: 365 * DAY }),
+    "24h",
+    "How long what was deleted is remembered, at least; longer while a region has not seen it.",
+    REGIONS,
+  ),
   "cluster.conflict_strategy": setting(
     choice("last_write_wins", "first_write_wins", "manual"),
     "last_write_wins",

@@ -37,6 +37,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number | undefined;
   /** What to type or change next. */
   readonly hint?: string | undefined;
+  /** `COMMIT_UNKNOWN` alone: it has taken effect there; what is unknown is whether others have it. */
+  readonly committed?: { readonly index: number; readonly term: number } | undefined;
   /** The field of the request that is wrong. */
   readonly field?: string | undefined;
 }

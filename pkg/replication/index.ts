@@ -33,6 +33,7 @@ export {
   type ReadLevel,
   type ReadOptions,
   type Receipt,
+  type RegionHealth,
   type Replicator,
   type ReplicatorEvent,
   type WriteOptions,

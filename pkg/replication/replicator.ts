@@ -4,7 +4,7 @@ import type { Command } from "./command.js";
 export const MODES = ["standalone", "ha_standby", "raft", "multi_region"] as const;
 export type Mode = (typeof MODES)[number];
 
-export const DURABILITIES = ["local", "received", "persisted", "quorum"] as const;
+export const DURABILITIES = ["local", "received", "persisted", "quorum", "region"] as const;
 /** Where an acknowledged write is. */
 export type Durability = (typeof DURABILITIES)[number];
 
@@ -28,8 +28,8 @@ export interface ApplyOptions {
 export interface WriteOptions extends ApplyOptions {
   /**
    * Acknowledge not before the write is at least there; less than the mode asks changes nothing.
-   * `standalone` gives `local`, `ha_standby` up to `persisted`, the others up to `quorum`; more is
-   * refused with `INVALID`. Where no standby is there to give it: `NO_STANDBY`.
+   * `standalone` gives `local`, `ha_standby` up to `persisted`, `raft` up to `quorum`,
+   * `multi_region` up to `region`: another region has it, too. More is refused with `INVALID`. Where no standby is there to give it: `NO_STANDBY`.
    */
   readonly durability?: Durability | undefined;
 }
@@ -65,6 +65,34 @@ export interface PeerHealth {
   readonly lastContactMs: number | null;
 }
 
+/** Another region, as a node of this one sees it. */
+export interface RegionHealth {
+  readonly region: string;
+  /**
+   * `streaming`; `waiting` for what a third region has to send it first; `asking`: it does not
+   * answer; `refused`, `needs_copy`: see `reason`; `given_up`; `unknown` where this node does not lead.
+   */
+  readonly state:
+    | "streaming"
+    | "waiting"
+    | "asking"
+    | "refused"
+    | "needs_copy"
+    | "given_up"
+    | "unknown";
+  readonly reason: string | null;
+  /** Where it is reached, or was tried last; null where this node does not lead. */
+  readonly address: string | null;
+  /** Changes of this region that it is not known to contain. */
+  readonly lagEntries: number;
+  /** Their size, by the mean of what was sent; null while nothing was. */
+  readonly lagBytes: number | null;
+  /** For how long the oldest of them has been there. */
+  readonly lagMs: number;
+  /** How far its clock was ahead of what is allowed for, when it was last heard. */
+  readonly clockAheadMs: number;
+}
+
 /** One picture of the node for HTTP, the command line and metrics. */
 export interface Health {
   readonly mode: Mode;
@@ -96,6 +124,8 @@ export interface Health {
    */
   readonly lagMs: number;
   readonly region: string | null;
+  /** The other regions, as far as this node knows; only the region's leader knows their states. */
+  readonly regions?: readonly RegionHealth[] | undefined;
   /** Of a node of a pair: how far it is in its life, such as `streaming` or `full_sync`. */
   readonly stage?: string | undefined;
   /** Of a standby: every write that its primary acknowledges is here, so that it may be promoted. */

@@ -38,17 +38,17 @@ export interface CreateReplicatorOptions {
 /**
  * Builds the replicator of the configured mode around a state machine, which it owns from then on:
  * `shutdown` closes it. Nothing happens before `start`.
- * @throws ReplicationError `INVALID` for a mode that this version does not have
+ * @throws ReplicationError `INVALID` for `multi_region` on a storage that several regions cannot write
  */
 export function createReplicator(
   config: Config,
   storage: StateMachine & Partial<WriterPortSource>,
   options: CreateReplicatorOptions = {},
 ): ReplicatorClient {
-  if (config.mode === "multi_region") {
-    throw new ReplicationError("INVALID", `mode ${config.mode} is not part of this version`, {
-      field: "NORNICDB_CLUSTER_MODE",
-      hint: "set it to standalone, ha_standby or raft",
+  if (config.mode === "multi_region" && storage.regions === undefined) {
+    throw new ReplicationError("INVALID", "this storage cannot hold what several regions write", {
+      field: "storage",
+      hint: "open it with openRegionStorage",
     });
   }
   const limits: ReplicationLimits = {

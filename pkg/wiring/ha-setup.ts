@@ -41,6 +41,7 @@ function haSettings(config: Config, identity: StoredIdentity): HaSettings {
     failoverTimeoutMs: ha.failoverTimeoutMs,
     leaseTtlMs: ha.leaseTtlMs,
     batchEntriesMax: ha.walBatchEntries,
+    batchTimeoutMs: ha.walBatchTimeoutMs,
     retryMs: logKeeping.commitTimeoutMs,
     verifyIntervalMs: cluster.verifyIntervalMs,
   };

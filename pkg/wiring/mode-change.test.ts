@@ -79,6 +79,7 @@ async function open() {
         failoverTimeoutMs: 5_000,
         leaseTtlMs: 3_000,
         batchEntriesMax: 1_000,
+        batchTimeoutMs: 10,
         retryMs: 5_000,
         verifyIntervalMs: 30_000,
       },

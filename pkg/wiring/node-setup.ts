@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
-import { parseNodeId } from "../base/index.js";
+import { parseNodeId, parseRegionId, type RegionId } from "../base/index.js";
 import type { Config } from "../config/index.js";
 import { formatHostPort } from "../config/index.js";
 import type { ArbiterSettings } from "../replication/arbiter/index.js";
 import type { HaSettings } from "../replication/ha-standby/index.js";
 import { ReplicationError } from "../replication/index.js";
+import type { MultiRegionSettings } from "../replication/multi-region/index.js";
 import type { RaftSettings } from "../replication/raft/index.js";
 import type { Address, TlsOptions } from "../runtime/index.js";
 import { logFolder } from "./data-layout.js";
@@ -27,6 +28,14 @@ export interface HaSetup {
   readonly dial: { readonly minMs: number; readonly maxMs: number };
 }
 
+/** What a member of a cluster is told. */
+export interface RaftSetup {
+  readonly settings: RaftSettings;
+  readonly port: ClusterPort;
+  /** The cluster is one of several regions. */
+  readonly region?: MultiRegionSettings | undefined;
+}
+
 /** All that a node's thread needs to build its node; plain data, so that it can be another thread. */
 export interface NodeSetup {
   readonly identity: StoredIdentity;
@@ -34,7 +43,7 @@ export interface NodeSetup {
   readonly directory: string;
   readonly logDirectory: string;
   /** Neither this nor the next: one node alone. */
-  readonly raft?: { readonly settings: RaftSettings; readonly port: ClusterPort } | undefined;
+  readonly raft?: RaftSetup | undefined;
   /** Of a primary with its standbys. */
   readonly ha?: HaSetup | undefined;
 }
@@ -44,7 +53,35 @@ export function toNodeSetup(config: Config, identity: StoredIdentity): NodeSetup
   const directory = config.cluster.dataDir;
   const common = { identity, directory, logDirectory: logFolder({ replicationDir: directory }) };
   if (config.mode === "standalone") return common;
-  return { ...common, raft: { settings: raftSettings(config, identity), port: toPort(config) } };
+  const raft = { settings: raftSettings(config, identity), port: toPort(config) };
+  if (config.mode !== "multi_region") return { ...common, raft };
+  return { ...common, raft: { ...raft, region: regionSettings(config) } };
+}
+
+function regionSettings({ region }: Config): MultiRegionSettings {
+  const remotes = region.remotes.map((remote) => ({
+    region: toRegion(remote.id, "NORNICDB_CLUSTER_REMOTE_REGIONS"),
+    address: formatHostPort(remote),
+  }));
+  return {
+    self: toRegion(region.id ?? "", "NORNICDB_CLUSTER_REGION_ID"),
+    remotes,
+    mode: region.mode,
+    batchChanges: region.batchSize,
+    batchMs: region.batchTimeoutMs,
+    strategy: region.conflictStrategy,
+    driftMsMax: region.clockDriftMs,
+    tombstoneMs: region.tombstoneMs,
+    keptChangesMax: region.keptChangesMax,
+  };
+}
+
+function toRegion(name: string, field: string): RegionId {
+  const region = parseRegionId(name);
+  if (region !== undefined) return region;
+  throw new ReplicationError("INVALID", `${JSON.stringify(name)} is not a region's name`, {
+    field,
+  });
 }
 
 function raftSettings({ raft, cluster, logKeeping }: Config, identity: StoredIdentity) {

@@ -11,7 +11,7 @@ describe("the durability that a write asks for", () => {
     expect(Object.fromEntries(given)).toEqual({
       standalone: ["local"],
       ha_standby: ["local", "received", "persisted"],
-      raft: DURABILITIES,
+      raft: ["local", "received", "persisted", "quorum"],
       multi_region: DURABILITIES,
     });
     const refusal = durabilityRefusal("ha_standby", "quorum");

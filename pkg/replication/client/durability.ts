@@ -6,7 +6,7 @@ const MOST: Readonly<Record<Mode, Durability>> = {
   standalone: "local",
   ha_standby: "persisted",
   raft: "quorum",
-  multi_region: "quorum",
+  multi_region: "region",
 };
 
 /** @returns the refusal of a durability that the mode can never give; undefined: it can */

@@ -30,7 +30,8 @@ export interface ModeHost<State, I> {
 }
 
 /** What the health page says beyond what every node knows of itself. */
-export type ModeHealth = Pick<Health, "address" | "leaderAddr" | "peers" | "lagMs">;
+export type ModeHealth = Pick<Health, "address" | "leaderAddr" | "peers" | "lagMs"> &
+  Partial<Pick<Health, "region" | "regions" | "reason" | "healthy">>;
 
 /** What an operator asks of a node: an action of the admin API with its arguments. */
 export interface Order {

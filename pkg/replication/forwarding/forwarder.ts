@@ -91,6 +91,7 @@ export class Forwarder {
   }
 
   #goesOn(write: Write, error: ReplicationError): boolean {
+    if (error.details.committed !== undefined) return false;
     const unknown = error.code === "COMMIT_UNKNOWN";
     if (unknown) write.maybe = true;
     // An earlier attempt may be what is in the way, or have been cut: only time tells.

@@ -30,7 +30,8 @@ export type { PeerView, RaftView } from "./core/view.js";
 export { FrontEnds } from "./front-ends.js";
 export { MembersFile } from "./members-file.js";
 export type { RaftMessage } from "./messages.js";
-export { type OpenRaftParts, openRaft, type RaftSettings } from "./open-raft.js";
+export type { RaftMode, RaftOwnEffect } from "./mode.js";
+export { type OpenRaftParts, openRaft, type RaftSettings, raftTickMs } from "./open-raft.js";
 export {
   makeOnlyVoter,
   readStanding,

@@ -1,4 +1,6 @@
+import type { JsonValue } from "../../base/index.js";
 import type { Clock, Timers } from "../../runtime/index.js";
+import type { Order } from "../driver/mode.js";
 import type { LogStore, Transport } from "../ports/index.js";
 import type { Verification, VerificationHost } from "../verification/index.js";
 import type { KeysOf } from "./blocked-keys.js";
@@ -19,6 +21,8 @@ export interface RaftModeParts {
   readonly openVerification: (host: VerificationHost) => Verification;
   /** Missing: no key is ever blocked. */
   readonly keysOf?: KeysOf | undefined;
+  /** What a leader can be ordered beside raft's own; undefined for an action that is none of that. */
+  readonly work?: ((order: Order) => (() => Promise<JsonValue>) | undefined) | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly timing: RaftTiming;

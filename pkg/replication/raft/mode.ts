@@ -108,7 +108,7 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
       leader: () => this.#leader,
       input: (input) => this.#input(input),
       forward: (leader, message, action) => this.#call(leader, message, this.#orderMs(action)),
-      work: (action) => this.#workOf(action),
+      work: (order) => this.#workOf(order),
       tell: (action) => this.#whereabouts.tell(action),
       settle: (ticket, outcome) => this.#bound().settleOrder(ticket, outcome),
     });
@@ -241,9 +241,10 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     void this.#whereabouts.frontEnds(order.args).then(settle);
   }
 
-  #workOf(action: string): (() => Promise<JsonValue>) | undefined {
-    if (action === READ_HERE) return () => this.#reads.here();
-    return action === VERIFY ? () => this.#verification.verify() : undefined;
+  #workOf(order: Order): (() => Promise<JsonValue>) | undefined {
+    if (order.action === READ_HERE) return () => this.#reads.here();
+    if (order.action === VERIFY) return () => this.#verification.verify();
+    return this.#parts.work?.(order);
   }
 
   #orderMs(action: string): number {

@@ -16,7 +16,7 @@ import { DEFAULT_RAFT_LIMITS, type RaftTicks } from "./core/options.js";
 import { createRaftCore } from "./core/step.js";
 import { MembersFile } from "./members-file.js";
 import { RaftMode } from "./mode.js";
-import type { RaftTiming } from "./mode-parts.js";
+import type { RaftModeParts, RaftTiming } from "./mode-parts.js";
 import { RaftSnapshots } from "./snapshots.js";
 
 /** What an operator sets; times in milliseconds. */
@@ -54,6 +54,8 @@ export interface OpenRaftParts {
   readonly metrics?: Metrics | undefined;
   /** What a command writes. Missing: reads wait for no write under way, and no key is blocked. */
   readonly keysOf?: KeysOf | undefined;
+  /** See `RaftModeParts`. */
+  readonly work?: RaftModeParts["work"];
 }
 
 /**
@@ -117,6 +119,7 @@ export async function openRaft(parts: OpenRaftParts): Promise<RaftMode> {
         host,
       ),
     keysOf: parts.keysOf,
+    work: parts.work,
     clock,
     timers,
     timing,
@@ -130,9 +133,14 @@ const TICKS_PER_HEARTBEAT = 2;
 /** A leader that misses the answers of so many rounds of heartbeats has a write outage. */
 const HEARTBEATS_MISSED = 2;
 
+/** How often a node wakes for its timing, in milliseconds. */
+export function raftTickMs({ heartbeatMs }: RaftSettings): number {
+  return Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / TICKS_PER_HEARTBEAT)));
+}
+
 function toTiming(settings: RaftSettings): RaftTiming {
-  const { electionTimeoutMs, heartbeatMs, leaderLeaseMs, retryMs } = settings;
-  const tickMs = Math.max(1, Math.min(TICK_MS_MAX, Math.floor(heartbeatMs / TICKS_PER_HEARTBEAT)));
+  const { electionTimeoutMs, leaderLeaseMs, heartbeatMs, retryMs } = settings;
+  const tickMs = raftTickMs(settings);
   return {
     tickMs,
     stallMs: Math.max(5 * tickMs, Math.floor(leaderLeaseMs / 2)),

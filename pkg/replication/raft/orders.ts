@@ -17,7 +17,7 @@ export interface RaftOrdersParts {
   input(input: RaftInput): void;
   forward(leader: NodeId, message: PeerMessage, action: string): Promise<PeerMessage>;
   /** Work of the leader that goes through no single input; undefined for an action that is none. */
-  work(action: string): (() => Promise<JsonValue>) | undefined;
+  work(order: Order): (() => Promise<JsonValue>) | undefined;
   /** The answer to a question about this node; undefined for an action that is none. */
   tell(action: string): JsonValue | undefined;
   settle(ticket: number, outcome: JsonValue | ReplicationError): void;
@@ -121,7 +121,7 @@ export class RaftOrders {
       settle(told);
       return;
     }
-    const work = this.#parts.work(action);
+    const work = this.#parts.work({ action, args });
     if (work !== undefined) {
       work().then(settle, (error: unknown) => settle(toReplicationError(error)));
       return;

@@ -29,7 +29,8 @@ export class Acceptor {
     const { network, listen } = this.#context.options;
     const options = {
       tls: this.#context.tls,
-      handshakeTimeoutMs: this.#context.limits.handshakeTimeoutMs,
+      handshakeTimeoutMs:
+        this.#context.limits.acceptTimeoutMs ?? this.#context.limits.handshakeTimeoutMs,
       onRefused: (reason: string, remote: string) => this.#context.rejected("tls", remote, reason),
     };
     const at = this.#listener?.address ?? listen;
@@ -56,7 +57,8 @@ export class Acceptor {
       stream.destroy();
       return;
     }
-    const link = new Link(this.#context, stream);
+    const { acceptPingIntervalMs } = this.#context.limits;
+    const link = new Link(this.#context, stream, acceptPingIntervalMs);
     this.#links.add(link);
     link.whenClosed(() => this.#forget(link, host));
     this.#linksOf.set(host, (this.#linksOf.get(host) ?? 0) + 1);
@@ -72,7 +74,8 @@ export class Acceptor {
   }
 
   async #greet(link: Link, host: string): Promise<void> {
-    const cancel = this.#context.options.timers.after(this.#context.limits.handshakeTimeoutMs, () =>
+    const { acceptTimeoutMs, handshakeTimeoutMs } = this.#context.limits;
+    const cancel = this.#context.options.timers.after(acceptTimeoutMs ?? handshakeTimeoutMs, () =>
       link.reject("handshake_timeout", "the peer did not finish the handshake"),
     );
     try {

@@ -94,7 +94,8 @@ export class Lane {
 
   async #connect(): Promise<Link> {
     const { network } = this.#context.options;
-    const timeoutMs = this.#context.limits.handshakeTimeoutMs;
+    const { connectTimeoutMs, handshakeTimeoutMs } = this.#context.limits;
+    const timeoutMs = connectTimeoutMs ?? handshakeTimeoutMs;
     const tls = this.#context.tls;
     const stream = await network.connect(parseAddress(this.#target.address), { timeoutMs, tls });
     const link = new Link(this.#context, stream);

@@ -54,6 +54,7 @@ export class Link {
   readonly remote: string;
   readonly peerNames: readonly string[];
   readonly #context: TransportContext;
+  readonly #pingIntervalMs: number;
   readonly #stream: Stream;
   readonly #onClose: ((reason: string) => void)[] = [];
   readonly #parser: FrameParser;
@@ -79,7 +80,12 @@ export class Link {
   #endedByTls = false;
   #wake: (() => void) | undefined;
 
-  constructor(context: TransportContext, stream: Stream) {
+  constructor(
+    context: TransportContext,
+    stream: Stream,
+    pingIntervalMs = context.limits.pingIntervalMs,
+  ) {
+    this.#pingIntervalMs = pingIntervalMs;
     this.#context = context;
     this.#stream = stream;
     this.remote = stream.remote;
@@ -146,7 +152,7 @@ export class Link {
 
   #startInterval(): void {
     const { timers } = this.#context.options;
-    this.#timer = timers.after(this.#context.limits.pingIntervalMs, () => {
+    this.#timer = timers.after(this.#pingIntervalMs, () => {
       const quiet = !this.#heard || this.#sentBytes === this.#writtenBytes;
       this.#sentBytes = this.#writtenBytes;
       this.#checkAlive();

@@ -13,6 +13,12 @@ import type {
 export interface TransportLimits {
   /** Milliseconds for a connection to be made, and again for its handshake. */
   readonly handshakeTimeoutMs: number;
+  /** For a connection to be made, where that is not the handshake's time. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** For the handshake of a connection that comes in, where callers may be further away. */
+  readonly acceptTimeoutMs?: number | undefined;
+  /** See `pingIntervalMs`, for connections that came in. */
+  readonly acceptPingIntervalMs?: number | undefined;
   /** A silent connection is asked for a sign of life this often, and given up after three. */
   readonly pingIntervalMs: number;
   readonly backoffMinMs: number;

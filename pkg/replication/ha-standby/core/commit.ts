@@ -66,7 +66,13 @@ function durabilityOf({ received, durable }: Reach, index: LogIndex): Durability
   return received >= index ? "received" : "local";
 }
 
-const RANK: Record<Durability, number> = { local: 0, received: 1, persisted: 2, quorum: 2 };
+const RANK: Record<Durability, number> = {
+  local: 0,
+  received: 1,
+  persisted: 2,
+  quorum: 2,
+  region: 2,
+};
 
 function isReached(reach: Reach, index: LogIndex, want: Durability | null): boolean {
   return want === null || RANK[durabilityOf(reach, index)] >= RANK[want];

@@ -8,6 +8,8 @@ export interface RegionLag {
   /** For how long the oldest of them has been there. */
   readonly ticks: number;
   /** `asking`: where it is is not known yet, or it does not answer. */
+  /** Why it is `refused`; null otherwise. */
+  readonly reason: string | null;
   readonly state: "asking" | "streaming" | "waiting" | "refused" | "needs_copy" | "given_up";
 }
 
@@ -21,7 +23,8 @@ export function lagOf(state: RegionState, self: RegionId): ReadonlyMap<RegionId,
     const oldest = marks.find(({ seq }) => seq > contained);
     const entries = own - contained;
     const ticks = entries === 0 || oldest === undefined ? 0 : now - oldest.at;
-    return [region, { entries, ticks, state: stateOf(state, region) }] as const;
+    const reason = sender?.refused ?? null;
+    return [region, { entries, ticks, reason, state: stateOf(state, region) }] as const;
   });
   return new Map(lags);
 }

@@ -19,6 +19,9 @@ export interface ChangesMessage {
   readonly runs: readonly ChangesRun[];
 }
 
+/** `settings`: the two do not agree about strategy or list of regions. */
+export type Refusal = "stranger" | "lost" | "settings";
+
 /** What comes back. `have` is what the receiver's committed state contains. */
 export type ChangesAnswer =
   | {
@@ -35,4 +38,4 @@ export type ChangesAnswer =
   | { readonly kind: "failed" }
   | { readonly kind: "not_leader"; readonly leader: string | null }
   /** Until somebody changes settings or copies data nothing will be taken. */
-  | { readonly kind: "refused"; readonly reason: "stranger" | "lost" };
+  | { readonly kind: "refused"; readonly reason: Refusal };

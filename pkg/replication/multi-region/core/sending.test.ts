@@ -72,6 +72,16 @@ test("MR-32 changes leave when they are enough or have waited, and no more than 
   expect(kinds(node.taken({ eu: 1 }))).toEqual(["load"]);
 });
 
+test("MR-32 what was read of a state that is newer than the view waits for it", () => {
+  const node = Driven.streaming({});
+  const effects = node.see({ have: vector({ eu: 3 }) });
+  const ticket = effects[0]?.kind === "load" ? effects[0].ticket : 0;
+  const loaded = { kind: "loaded", region: US, ticket, run: runOf(EU, 1, 9) } as const;
+  expect(sent(node.input(loaded))).toMatchObject([
+    { contains: vector({ eu: 3 }), runs: [runOf(EU, 1, 3)] },
+  ]);
+});
+
 test("MR-35 a third region's changes are passed on once the receiver has waited for them", () => {
   const node = Driven.streaming({}, {}, [US, AP]);
   node.see({ have: vector({ eu: 1, ap: 7 }) });
@@ -93,6 +103,29 @@ test("MR-35 a third region's changes are passed on once the receiver has waited 
   expect(node.lag(US)).toMatchObject({ state: "waiting" });
   node.taken({ ap: 7 });
   expect(node.state.senders.get(US)?.held).toBeNull();
+});
+
+test("MR-35 that something is missing is heard also when what went out behind it was answered first", () => {
+  const node = Driven.streaming({}, {}, [US, AP]);
+  node.see({ have: vector({ eu: 8, ap: 7 }) });
+  node.loaded();
+  node.loaded();
+  const first = node.state.senders.get(US)?.inFlight[0]?.ticket as number;
+  const second = node.state.senders.get(US)?.inFlight[1]?.ticket as number;
+  const have = vector({ ap: 3 });
+  const reply = (ticket: number, answer: object) =>
+    node.input({ kind: "reply", region: US, ticket, answer } as never);
+  reply(second, { kind: "gap", have, missing: vector({ eu: 4 }) });
+  reply(first, { kind: "early", have, missing: vector({ ap: 6 }) });
+  expect(node.lag(US)).toMatchObject({ state: "waiting" });
+  expect(kinds(node.ticks(2))).toEqual(["load"]);
+  node.loaded();
+  expect(node.ticks(3)).toEqual([]);
+  node.reply({ kind: "busy", have });
+  expect(node.ticks(1)).toMatchObject([
+    { event: "region_relayed" },
+    { kind: "load", origin: AP, after: 3 },
+  ]);
 });
 
 test("MR-35 what is here of a region that was given up is passed on to who lacks it, unasked", () => {
@@ -166,14 +199,14 @@ test("MR-38 a client is answered once another region contains the write, and tol
 
 test("MR-39 how far a region is behind is told in changes and in time", () => {
   const node = Driven.streaming({});
-  expect(node.lag()).toEqual({ entries: 0, ticks: 0, state: "streaming" });
+  expect(node.lag()).toEqual({ entries: 0, ticks: 0, reason: null, state: "streaming" });
   node.see({ have: vector({ eu: 1 }) });
   node.ticks(4);
   node.see({ have: vector({ eu: 3 }) });
   node.ticks(3);
-  expect(node.lag()).toEqual({ entries: 3, ticks: 7, state: "streaming" });
+  expect(node.lag()).toEqual({ entries: 3, ticks: 7, reason: null, state: "streaming" });
   node.see({ known: new Map([[US, vector({ eu: 1 })]]) });
-  expect(node.lag()).toEqual({ entries: 2, ticks: 3, state: "streaming" });
+  expect(node.lag()).toEqual({ entries: 2, ticks: 3, reason: null, state: "streaming" });
 });
 
 test("MR-41 a region for which too much is kept is given up, if that is wanted", () => {

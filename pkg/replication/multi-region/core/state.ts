@@ -1,5 +1,5 @@
 import type { RegionId, RequestId } from "../../../base/index.js";
-import type { Vector } from "./messages.js";
+import type { Refusal, Vector } from "./messages.js";
 
 /** What this region's applied state says; replaced whenever it has changed. */
 export interface RegionView {
@@ -39,7 +39,7 @@ export interface Sender {
   readonly toldAt: number;
   readonly needsCopy: boolean;
   /** `ahead`: it contains changes of this region that this region does not know. */
-  readonly refused: "stranger" | "lost" | "ahead" | null;
+  readonly refused: Refusal | "ahead" | null;
 }
 
 export interface Proposal {

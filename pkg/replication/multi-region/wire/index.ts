@@ -1,5 +1,7 @@
 export { REGION_WIRE_LIMITS } from "./limits.js";
 export {
+  type RegionAgreement,
+  readAgreement,
   readAnswerFrame,
   readChangesFrame,
   toAnswerFrame,

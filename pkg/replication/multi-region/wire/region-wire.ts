@@ -6,14 +6,41 @@ import { REGION_WIRE_LIMITS } from "./limits.js";
 
 const { regionsMax, changesMax, addressLengthMax } = REGION_WIRE_LIMITS;
 
+/** What all regions must have set alike. */
+export interface RegionAgreement {
+  readonly strategy: string;
+  /** All of them, ascending. */
+  readonly regions: readonly RegionId[];
+}
+
 /** What a region tells another one, as it crosses the wire; each change as its origin wrote it. */
-export function toChangesFrame({ from, contains, runs }: ChangesMessage): PeerMessage {
+export function toChangesFrame(
+  { from, contains, runs }: ChangesMessage,
+  agreement?: RegionAgreement,
+): PeerMessage {
   const payload = {
     from,
     contains: pairs(contains),
     runs: runs.map(({ origin, firstSeq, texts }) => [origin, firstSeq, texts]),
+    ...(agreement === undefined ? {} : { agreement: { ...agreement } }),
   };
   return { type: MessageType.regionChanges, payload };
+}
+
+/**
+ * @returns undefined for a sender that does not say
+ * @throws ReplicationError `INVALID` naming what is wrong
+ */
+export function readAgreement(payload: PeerPayload): RegionAgreement | undefined {
+  const all = new PayloadFields(payload, "region_changes");
+  if (all.value("agreement") === undefined) return undefined;
+  const fields = all.fields("agreement");
+  const regions = fields.list("regions", regionsMax).map((region) => {
+    const id = typeof region === "string" ? parseRegionId(region) : undefined;
+    if (id === undefined) throw fields.bad("regions", "regions' names");
+    return id;
+  });
+  return { strategy: fields.text("strategy", 64), regions };
 }
 
 /** @throws ReplicationError `INVALID` naming what is wrong */
@@ -70,7 +97,7 @@ export function readAnswerFrame(payload: PeerPayload): ChangesAnswer {
       return { kind, leader: isNamed ? fields.text("leader", addressLengthMax) : null };
     }
     case "refused":
-      return { kind, reason: fields.oneOf("reason", ["stranger", "lost"]) };
+      return { kind, reason: fields.oneOf("reason", ["stranger", "lost", "settings"]) };
     default:
       return unreachable(kind);
   }
