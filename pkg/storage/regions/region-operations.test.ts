@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import type { RegionId } from "../../base/index.js";
+import { NO_POSITION, type RegionId } from "../../base/index.js";
 import { REGION_LIMITS } from "./limits.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import { AP, closeAll, EU, exchange, type Node, pair, put, settingsOf, US } from "./testing.js";
@@ -30,6 +30,35 @@ test("MR-21 conflicts are listed, shown and resolved, and what was decided trave
     expect(node.storage.region()?.meta.closed).toMatchObject([{ conflict: { id } }]);
     await node.isConsistent();
   }
+});
+
+test("MR-16 a place of what is deleted for now cannot be resolved before the deletion is", async () => {
+  const [eu, us] = await pair();
+  const time = (second: number) => `2026-01-02T03:04:0${second}Z`;
+  await eu.write([put("a")], time(1));
+  const edge = (properties: object) =>
+    ({ op: "put_edge", id: "e", from: "a", to: "a", type: "T", properties }) as never;
+  await eu.write([edge({ x: 0 })], time(1));
+  await exchange(eu, us);
+  await eu.write([edge({ x: "eu" })], time(2));
+  await us.write([edge({ x: "us" })], time(3));
+  await us.write([{ op: "delete_edge", id: "e" }], time(4));
+  await exchange(eu, us);
+  const open = () => eu.storage.conflicts("", 10).conflicts;
+  const resolve = (kind: string, choice: object) => {
+    const id = open().find((conflict) => conflict.kind === kind)?.id;
+    return eu.run(encodeRegionOperation({ op: "resolve", id, choice } as never));
+  };
+  expect(await resolve("value", { keep: "winner" })).toMatchObject({ code: "CONFLICT" });
+  const keep = { keep: "loser", origin: EU, seq: 3 };
+  expect(await resolve("update_delete", keep)).toMatchObject({ ok: true });
+  expect(await resolve("value", keep)).toMatchObject({ ok: true });
+  expect(open()).toEqual([]);
+  const { items } = await eu.storage.findEdges(
+    { nodeId: "a", direction: "both", limit: 2 } as never,
+    NO_POSITION,
+  );
+  expect(items).toMatchObject([{ id: "e", from: "a", properties: { x: "eu" } }]);
 });
 
 test("MR-14 tombstones are forgotten slice by slice", async () => {

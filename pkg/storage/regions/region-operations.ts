@@ -160,8 +160,16 @@ function resolve({ id, choice }: Step<"resolve">, context: Founded): RegionWork 
   if (conflict === undefined) throw refuse("NOT_FOUND", `there is no open conflict "${id}"`);
   const write = resolveConflict(conflict, choice);
   if (write === undefined) throw refuse("INVALID", `conflict "${id}" does not offer that choice`);
+  if (write.life && write.revive !== true && !isAlive(write.key, session)) {
+    throw refuse("CONFLICT", `"${write.key}" is deleted for now; first resolve whether it is`);
+  }
   const told = [tell(session.state.write([write], context.wallMs, "resolved"))];
   return { ...session, told, value: { op: "resolve", id, outcome: "updated" } };
+}
+
+function isAlive(key: string, { state, things }: Session): boolean {
+  const thing = things.get(key);
+  return thing !== undefined && state.decider.isAlive(thing);
 }
 
 /** The id begins with the key, which may hold slashes itself. */
