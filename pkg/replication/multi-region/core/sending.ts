@@ -16,7 +16,7 @@ export function tendSender(turn: Turn, region: RegionId): void {
   }
   if (sender.inFlight.length >= options.windowMax) return;
   if (sender.held !== null) {
-    tendHeld(turn, region, sender.held);
+    if (sender.inFlight.length === 0) tendHeld(turn, region, sender.held);
     return;
   }
   const backlog = seqOf(s.view.have, options.self) - sender.next;
@@ -101,11 +101,15 @@ function sendMessage(turn: Turn, region: RegionId, runs: readonly ChangesRun[]):
   turn.effects.push({ kind: "send", region, ticket, message });
 }
 
+/** What is newer than the view stays behind: a message says that its changes are contained. */
 export function onLoaded(turn: Turn, region: RegionId, ticket: number, run: ChangesRun): void {
   if (senderOf(turn, region).loading?.ticket !== ticket) return;
   setSender(turn, region, { loading: null });
-  if (run.texts.length === 0) setSender(turn, region, { retryAt: turn.s.now + 1 });
-  else sendMessage(turn, region, [run]);
+  const { origin, firstSeq } = run;
+  const known = Math.max(0, seqOf(turn.s.view.have, origin) + 1 - firstSeq);
+  const texts = run.texts.slice(0, known);
+  if (texts.length === 0) setSender(turn, region, { retryAt: turn.s.now + 1 });
+  else sendMessage(turn, region, [{ origin, firstSeq, texts }]);
 }
 
 /** MR-37: nothing is left out; the region is asked again, should somebody have given it a copy. */
@@ -120,7 +124,11 @@ export function onNotKept(turn: Turn, region: RegionId, ticket: number): void {
 export function onReply(turn: Turn, region: RegionId, ticket: number, answer: ChangesAnswer): void {
   const sender = senderOf(turn, region);
   const sent = sender.inFlight.find((message) => message.ticket === ticket);
-  if (sent === undefined) return;
+  if (sent === undefined) {
+    // What went out behind it was answered first; that something is missing is true all the same.
+    if (answer.kind === "early" && sender.position !== null) hold(turn, region, answer.missing);
+    return;
+  }
   const inFlight = sender.inFlight.filter((message) => message !== sent);
   if ("have" in answer && isAhead(turn, region, answer.have)) return;
   switch (answer.kind) {
@@ -133,13 +141,10 @@ export function onReply(turn: Turn, region: RegionId, ticket: number, answer: Ch
       goBack(turn, region, answer.have);
       setSender(turn, region, { retryAt: turn.s.now + 1 });
       return;
-    case "early": {
-      const since = isSameWait(sender, answer.missing) ? sender.held?.since : turn.s.now;
+    case "early":
       goBack(turn, region, answer.have);
-      const held = { missing: answer.missing, since: since ?? turn.s.now };
-      setSender(turn, region, { held, retryAt: turn.s.now + turn.options.backoffTicks });
+      hold(turn, region, answer.missing);
       return;
-    }
     case "refused":
       backOff(turn, region, { refused: answer.reason });
       if (sender.refused === null) note(turn, "region_refuses", region, answer.reason);
@@ -152,6 +157,14 @@ export function onReply(turn: Turn, region: RegionId, ticket: number, answer: Ch
       backOff(turn, region, {});
       return;
   }
+}
+
+function hold(turn: Turn, region: RegionId, missing: Vector): void {
+  const { now } = turn.s;
+  const sender = senderOf(turn, region);
+  const since = isSameWait(sender, missing) ? (sender.held?.since ?? now) : now;
+  const retryAt = now + turn.options.backoffTicks;
+  setSender(turn, region, { held: { missing, since }, retryAt });
 }
 
 function isSameWait({ held, position }: Sender, missing: Vector): boolean {
