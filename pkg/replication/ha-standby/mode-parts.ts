@@ -50,6 +50,8 @@ export interface HaTiming {
   /** Between two looks at whether the process of a silent peer is gone. */
   readonly probeMs: number;
   readonly leaseTtlMs: number;
+  /** How long entries may gather before they leave that nobody waits for; 0: not at all. */
+  readonly gatherMs: number;
   /** Longest that a write looks for a primary before it is refused. */
   readonly patienceMs: number;
   /** Longest wait for a write or a read of another node. */

@@ -5,13 +5,14 @@ import type { Core, Proposal } from "../driver/effects.js";
 import type { Mode, ModeHealth, ModeHost, Order } from "../driver/mode.js";
 import { TickClock } from "../driver/tick-clock.js";
 import { ReplicationError } from "../errors.js";
-import { type Entry, MessageType, type PeerMessage } from "../ports/index.js";
+import type { Entry, PeerMessage } from "../ports/index.js";
 import { FrontEnds } from "../raft/index.js";
 import type { ReadLevel } from "../replicator.js";
 import { VERIFY_LIMITS, type Verification, type VerificationHost } from "../verification/index.js";
 import type { HaCopies } from "./copies.js";
 import type { HaInput } from "./core/effects.js";
 import type { HaState } from "./core/state.js";
+import { EntrySender } from "./entry-sender.js";
 import { HaWrites } from "./ha-writes.js";
 import { handedOver } from "./hand-over.js";
 import { haHealth, primaryOf } from "./health.js";
@@ -24,8 +25,8 @@ import { HaOrders } from "./orders.js";
 import { HaPeers } from "./peers.js";
 import { HaReads, READ_HERE } from "./reads.js";
 import { recoveredInput } from "./recovered.js";
+import { handleRequest } from "./requests.js";
 import { SalvageOrders } from "./salvage-orders.js";
-import { sendEntries } from "./send-entries.js";
 import { setAside } from "./set-aside.js";
 import { haVerificationHost } from "./verifying.js";
 
@@ -42,6 +43,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
   readonly #parts: HaModeParts;
   readonly #names: Names;
   readonly #peers: HaPeers;
+  readonly #sender: EntrySender;
   readonly #lease: LeaseKeeper;
   readonly #orders: HaOrders;
   readonly #reads: HaReads;
@@ -68,6 +70,15 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#probeMs = this.#slowMs;
     this.#meters = new HaMeters({ ...parts, nameOf: (id) => this.#peers.nameOf(id) });
     this.#peers = this.#openPeers();
+    this.#sender = new EntrySender({
+      ...parts,
+      ...timing,
+      state: () => this.#bound().state(),
+      hasRoom: (to) => this.#peers.hasRoom(to),
+      send: (to, batch) => this.#meters.sending(batch, () => this.#peers.send(to, batch)),
+      sent: (input) => this.#bound().input(input),
+      sentLater: (input) => this.#input(input),
+    });
     this.#lease = new LeaseKeeper({
       arbiter: parts.arbiter,
       self: own.id,
@@ -85,7 +96,10 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
       isOurs: (id) => this.#peers.isOurs(id),
       isConnected: (id) => this.#peers.isConnected(id),
       located: (error) => this.#names.toLeader(error),
-      propose: (proposals) => this.#input({ kind: "propose", proposals }),
+      propose: (proposals) => {
+        this.#input({ kind: "propose", proposals });
+        this.#sender.hurry(proposals);
+      },
       answer: (answers) => this.#bound().answer(answers),
       call: (to, message, timeoutMs) => this.#call(to, message, timeoutMs),
     });
@@ -139,7 +153,13 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
       onMessage: (from, body) => this.#input({ kind: "message", from, body }),
       onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
       onGone: (peer) => this.#input({ kind: "gone", peer }),
-      onRequest: (from, message) => this.#onRequest(from, message),
+      onRequest: (from, message) =>
+        handleRequest(from, message, {
+          copies: this.#copies,
+          writes: this.#writes,
+          verification: this.#verification,
+          orders: this.#orders,
+        }),
     });
   }
 
@@ -193,12 +213,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
         this.#peers.send(effect.to, effect.body);
         return;
       case "send_entries":
-        this.#bound().input(
-          sendEntries(effect, this.#parts.log, {
-            hasRoom: (to) => this.#peers.hasRoom(to),
-            send: (to, batch) => this.#meters.sending(batch, () => this.#peers.send(to, batch)),
-          }),
-        );
+        this.#sender.take(effect);
         return;
       case "echo":
         this.#bound().input({ kind: "echoed", seq: effect.seq });
@@ -309,6 +324,7 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
 
   async #close(): Promise<void> {
     this.#ticking?.();
+    this.#sender.close();
     await this.#verification.close();
     this.#peers.close();
     await this.#lease.close();
@@ -370,24 +386,6 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
       }
       if (this.#closing === undefined) this.#tickSoon();
     });
-  }
-
-  async #onRequest(from: NodeId, message: PeerMessage): Promise<PeerMessage> {
-    switch (message.type) {
-      case MessageType.installSnapshot:
-        if (this.#copies !== undefined) return this.#copies.handle(from, message);
-        break;
-      case MessageType.fullSync:
-        if (this.#copies !== undefined) return this.#copies.serve(from, message);
-        break;
-      case MessageType.forward:
-        return this.#writes.take(message);
-      case MessageType.verify:
-        return this.#verification.handle(message);
-      case MessageType.order:
-        return this.#orders.answer(message);
-    }
-    throw new ReplicationError("INVALID", `a pair knows no message of type ${message.type}`);
   }
 
   #call(to: NodeId, message: PeerMessage, timeoutMs: number): Promise<PeerMessage> {

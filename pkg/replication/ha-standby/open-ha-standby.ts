@@ -41,6 +41,8 @@ export interface HaSettings {
   readonly failoverTimeoutMs: number;
   readonly leaseTtlMs: number;
   readonly batchEntriesMax: number;
+  /** Entries that nobody waits for leave for a standby within this long. */
+  readonly batchTimeoutMs: number;
   /** Longest that a write of unknown fate is waited for. */
   readonly retryMs: number;
   readonly verifyIntervalMs: number;
@@ -172,6 +174,8 @@ function toTiming(settings: HaSettings): HaTiming {
     callTimeoutMs: Math.max(1_000, failoverTimeoutMs),
     probeMs: Math.max(tickMs, Math.floor(heartbeatMs / 4)),
     leaseTtlMs,
+    // Timers are late; the other half of what is allowed is for that.
+    gatherMs: settings.syncMode === "async" ? Math.floor(settings.batchTimeoutMs / 2) : 0,
     patienceMs: Math.min(handOverMs, retryMs / 2),
     retryMs,
     handOverMs,

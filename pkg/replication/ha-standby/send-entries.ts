@@ -5,7 +5,7 @@ import type { HaInput } from "./core/effects.js";
 import type { WalBatch } from "./messages.js";
 import type { HaOwnEffect } from "./mode-parts.js";
 
-type SendEntries = Extract<HaOwnEffect, { kind: "send_entries" }>;
+export type SendEntries = Extract<HaOwnEffect, { kind: "send_entries" }>;
 
 export interface BatchReceiver {
   /** False while so much is under way to it already that no more is read for it. */
@@ -20,7 +20,7 @@ export function sendEntries(effect: SendEntries, log: LogStore, peers: BatchRece
   if (from < log.firstIndex) {
     return { kind: "sent", to, epoch, upTo: before, bytes: 0, compacted: true };
   }
-  if (!peers.hasRoom(to)) {
+  if (upTo < from || !peers.hasRoom(to)) {
     return { kind: "sent", to, epoch, upTo: before, bytes: 0, compacted: false };
   }
   const end = Math.min(upTo, from + entriesMax - 1) as LogIndex;
