@@ -4,6 +4,7 @@ import type { DecodedCommand } from "./commands.js";
 import type { Draft } from "./draft.js";
 import type { Refusal } from "./envelope.js";
 import type { Operation, OperationResult, Precondition, Properties } from "./graph.js";
+import { edgeKey, nodeKey } from "./keys-of-command.js";
 import { STORAGE_LIMITS } from "./limits.js";
 import { edgeRecord, indexRecord, nodeRecord } from "./records.js";
 
@@ -57,6 +58,10 @@ function applyOne(
       return patchEdge(draft, operation, version);
     case "delete_edge":
       return deleteEdge(draft, operation);
+    case "increment_node":
+      return incrementNode(draft, operation, version);
+    case "increment_edge":
+      return incrementEdge(draft, operation, version);
     case "create_index":
       return createIndex(draft, operation, version);
     case "drop_index":
@@ -172,6 +177,28 @@ function deleteEdge(draft: Draft, op: Step<"delete_edge">): OperationResult {
   return result(op, "deleted", 0);
 }
 
+function incrementNode(draft: Draft, op: Step<"increment_node">, version: number): OperationResult {
+  const before = draft.node(op.id) ?? notFound("node", op.id);
+  const { properties, value } = incremented(before.properties, op);
+  draft.addIncrement(nodeKey(op.id), op.property, op.by);
+  if (before.properties === properties) {
+    return { ...result(op, "unchanged", before.version), value };
+  }
+  draft.setNode(op.id, before, nodeRecord(op.id, before.labels, properties, version));
+  return { ...result(op, "updated", version), value };
+}
+
+function incrementEdge(draft: Draft, op: Step<"increment_edge">, version: number): OperationResult {
+  const before = draft.edge(op.id) ?? notFound("edge", op.id);
+  const { properties, value } = incremented(before.properties, op);
+  draft.addIncrement(edgeKey(op.id), op.property, op.by);
+  if (before.properties === properties) {
+    return { ...result(op, "unchanged", before.version), value };
+  }
+  draft.setEdge(op.id, before, edgeRecord({ ...before, properties, version }));
+  return { ...result(op, "updated", version), value };
+}
+
 function createIndex(draft: Draft, op: Step<"create_index">, version: number): OperationResult {
   const { label, property } = op;
   const before = draft.index(label, property);
@@ -211,6 +238,23 @@ function patchedText(before: string, patch: Properties | undefined, id: string):
     else merged[key] = value;
   }
   return bounded(canonicalText(merged), id);
+}
+
+function incremented(
+  before: string,
+  { id, property, by }: Step<"increment_node"> | Step<"increment_edge">,
+): { readonly properties: string; readonly value: number } {
+  const properties: Record<string, JsonValue> = { ...JSON.parse(before) };
+  const old = Object.hasOwn(properties, property) ? properties[property] : 0;
+  if (typeof old !== "number" || !Number.isSafeInteger(old)) {
+    throw refuse("CONFLICT", `property "${property}" of "${id}" is not a whole number`);
+  }
+  const value = old + by;
+  if (!Number.isSafeInteger(value)) {
+    throw refuse("CONFLICT", `property "${property}" of "${id}" would exceed 2^53 - 1`);
+  }
+  properties[property] = value;
+  return { properties: bounded(canonicalText(properties), id), value };
 }
 
 function bounded(text: string, id: string): string {

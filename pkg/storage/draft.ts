@@ -1,3 +1,4 @@
+import { edgeKey, nodeKey } from "./keys-of-command.js";
 import { type EdgeRecord, type IndexRecord, indexId, type NodeRecord } from "./records.js";
 
 /** The few reads that applying needs. */
@@ -24,6 +25,8 @@ export class Draft implements GraphView {
   readonly nodes = new Map<string, Change<NodeRecord>>();
   readonly edges = new Map<string, Change<EdgeRecord>>();
   readonly indexes = new Map<string, Change<IndexRecord>>();
+  /** What was added to whole numbers, by the thing's key and by property. */
+  readonly increments = new Map<string, Map<string, number>>();
   /** Edges of this draft by the nodes they touch or touched. */
   readonly #edgesByNode = new Map<string, Set<string>>();
 
@@ -70,15 +73,22 @@ export class Draft implements GraphView {
   /** @param known - what `node(id)` answered just before */
   setNode(id: string, known: NodeRecord | undefined, after: NodeRecord | undefined): void {
     set(this.nodes, id, known, after);
+    if (after === undefined) this.increments.delete(nodeKey(id));
   }
 
   setEdge(id: string, known: EdgeRecord | undefined, after: EdgeRecord | undefined): void {
     set(this.edges, id, known, after);
+    if (after === undefined) this.increments.delete(edgeKey(id));
     for (const edge of [known, after]) {
       if (edge === undefined) continue;
       this.#touch(edge.from, id);
       this.#touch(edge.to, id);
     }
+  }
+
+  addIncrement(key: string, property: string, by: number): void {
+    const sums = this.increments.get(key) ?? new Map<string, number>();
+    this.increments.set(key, sums.set(property, (sums.get(property) ?? 0) + by));
   }
 
   setIndex(known: IndexRecord | undefined, after: IndexRecord | undefined): void {

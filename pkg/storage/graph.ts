@@ -48,6 +48,8 @@ export type Operation =
       readonly if?: Precondition;
     }
   | { readonly op: "delete_edge"; readonly id: string; readonly if?: Precondition }
+  | Increment<"increment_node">
+  | Increment<"increment_edge">
   | { readonly op: "create_index"; readonly label: string; readonly property: string }
   | { readonly op: "drop_index"; readonly label: string; readonly property: string };
 
@@ -69,12 +71,23 @@ export interface PutEdge {
   readonly if?: Precondition;
 }
 
+/** Adds a whole number to a property, which is a whole number or missing, which counts as 0. */
+interface Increment<Op extends string> {
+  readonly op: Op;
+  readonly id: string;
+  readonly property: string;
+  readonly by: number;
+  readonly if?: Precondition;
+}
+
 /** What one step did, in the remembered result. `version` 0 for deletions. */
 export interface OperationResult {
   readonly op: Operation["op"];
   readonly id: string;
   readonly outcome: "created" | "updated" | "deleted" | "unchanged";
   readonly version: number;
+  /** What an increment has come to. */
+  readonly value?: number;
 }
 
 /** One thing that a command changed, for the change stream; properties as they are afterwards. */

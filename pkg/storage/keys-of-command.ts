@@ -29,10 +29,12 @@ function keyOf(operation: Operation): string | undefined {
     case "put_node":
     case "patch_node":
     case "delete_node":
+    case "increment_node":
       return nodeKey(operation.id);
     case "put_edge":
     case "patch_edge":
     case "delete_edge":
+    case "increment_edge":
       return edgeKey(operation.id);
     default:
       return undefined;

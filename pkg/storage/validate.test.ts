@@ -23,6 +23,28 @@ describe("ST-25 what is refused names its field (FC-164, FC-175, FC-189)", () =>
     ["empty list", [], "INVALID ops"],
     ["unknown op", [{ op: "toString", id: "a" }], "INVALID ops[0].op"],
     ["unknown field", node({ lables: [] }), "INVALID ops[0].lables"],
+    [
+      "increment by half",
+      [{ op: "increment_node", id: "a", property: "n", by: 0.5 }],
+      "INVALID ops[0].by",
+    ],
+    [
+      "increment by 2^53",
+      [{ op: "increment_edge", id: "a", property: "n", by: 2 ** 53 }],
+      "INVALID ops[0].by",
+    ],
+    ["increment of nothing", [{ op: "increment_node", id: "a", by: 1 }], "INVALID ops[0].property"],
+    [
+      "increment of $x",
+      [{ op: "increment_node", id: "a", property: "$x", by: 1 }],
+      "INVALID ops[0].property",
+    ],
+    [
+      "increment of __proto__",
+      [{ op: "increment_node", id: "a", property: "__proto__", by: 1 }],
+      "INVALID ops[0].property",
+    ],
+    ["increment", [{ op: "increment_node", id: "a", property: "n", by: -1 }], "accepted"],
     ["empty id", [{ op: "put_node", id: "" }], "INVALID ops[0].id"],
     ["NUL in id", [{ op: "put_node", id: "a\0" }], "INVALID ops[0].id"],
     ["half a pair in id", [{ op: "put_node", id: "a\ud800" }], "INVALID ops[0].id"],

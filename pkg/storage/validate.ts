@@ -20,6 +20,8 @@ const FIELDS: Readonly<Record<Operation["op"], readonly string[]>> = {
   put_edge: ["op", "id", "from", "to", "type", "properties", "if"],
   patch_edge: ["op", "id", "properties", "if"],
   delete_edge: ["op", "id", "if"],
+  increment_node: ["op", "id", "property", "by", "if"],
+  increment_edge: ["op", "id", "property", "by", "if"],
   create_index: ["op", "label", "property"],
   drop_index: ["op", "label", "property"],
 };
@@ -63,6 +65,7 @@ function validateOperation(input: unknown, position: number, budget: Budget): vo
     checkId(input.to, at, "to", budget);
     checkName(input.type, at, "type", budget);
   }
+  if (op === "increment_node" || op === "increment_edge") checkIncrement(input, at, budget);
   if (input.detach !== undefined && typeof input.detach !== "boolean") {
     throw invalid(at("detach"), "must be true or false");
   }
@@ -116,6 +119,12 @@ function checkLabels(value: unknown, at: At, budget: Budget): void {
   for (let i = 0; i < value.length; i += 1) checkName(value[i], at, `labels[${i}]`, budget);
 }
 
+function checkIncrement({ property, by }: Fields, at: At, budget: Budget): void {
+  checkName(property, at, "property", budget);
+  checkKey(property as string, () => at("property"));
+  if (!Number.isSafeInteger(by)) throw invalid(at("by"), "must be a whole number up to 2^53 - 1");
+}
+
 function checkPrecondition(value: unknown, field: string): asserts value is Precondition {
   const keys = isPlainMap(value) ? Object.keys(value) : [];
   const only = isPlainMap(value) && keys.length === 1 ? value : undefined;
@@ -134,11 +143,15 @@ function checkMap(map: Fields, at: At, path: string[], depth: number, budget: Bu
   for (const key of Object.keys(map)) {
     path.push(key);
     checkName(key, () => at(path.join(".")), key, budget);
-    if (key.startsWith("$")) throw invalid(at(path.join(".")), "keys with $ in front are reserved");
-    if (FORBIDDEN_KEYS.has(key)) throw invalid(at(path.join(".")), "is a key that is not allowed");
+    checkKey(key, () => at(path.join(".")));
     checkValue(map[key], at, path, depth, budget);
     path.pop();
   }
+}
+
+function checkKey(key: string, field: () => string): void {
+  if (key.startsWith("$")) throw invalid(field(), "keys with $ in front are reserved");
+  if (FORBIDDEN_KEYS.has(key)) throw invalid(field(), "is a key that is not allowed");
 }
 
 function checkValue(

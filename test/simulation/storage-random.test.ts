@@ -17,7 +17,7 @@ function randomOperation(below: (bound: number) => number): Operation {
   const edge = `e${below(80)}`;
   const value = [below(3), String(below(3)), true, null, [below(2)], { k: below(2) }][below(6)];
   const labels = ["A", "B", "C"].slice(below(3));
-  switch (below(10)) {
+  switch (below(12)) {
     case 0:
       return { op: "patch_node", id, properties: { p: value ?? null } };
     case 1:
@@ -29,6 +29,10 @@ function randomOperation(below: (bound: number) => number): Operation {
       return { op: "patch_edge", id: edge, properties: { q: value ?? null } };
     case 5:
       return { op: "delete_edge", id: edge };
+    case 10:
+      return { op: "increment_node", id, property: "p", by: below(5) - 2 };
+    case 11:
+      return { op: "increment_edge", id: edge, property: "q", by: below(5) - 2 };
     case 6:
       return below(20) > 0
         ? { op: "delete_edge", id: edge, if: { version: below(100) } }

@@ -22,6 +22,7 @@ import {
 } from "./schemas.js";
 import { bodyMap, onlyFields, writeBatch, writeOne } from "./write-answer.js";
 
+const INCREMENT_FIELDS = ["property", "by"];
 const DIRECTIONS = ["out", "in", "both"] as const;
 const NODE_FIELDS = ["labels", "properties"];
 const EDGE_FIELDS = ["from", "to", "type", "properties"];
@@ -35,10 +36,11 @@ const writing = {
   problems: [404, 409, 412, 413, 423, 504],
 } as const;
 
-/** Nodes, edges, batches, counts and indexes. */
+/** Nodes, edges, increments, batches, counts and indexes. */
 export function addGraphRoutes(app: FastifyInstance, context: HttpContext): void {
   addNodeRoutes(app, context);
   addEdgeRoutes(app, context);
+  addIncrementRoutes(app, context);
   addPageRoutes(app, context);
   addSummaryRoutes(app, context);
   addBatchRoutes(app, context);
@@ -141,6 +143,22 @@ function addEdgeRoutes(app: FastifyInstance, context: HttpContext): void {
       sendOne(context, call, await context.service.getEdge(id, options), `edge "${id}"`);
     },
   });
+}
+
+function addIncrementRoutes(app: FastifyInstance, context: HttpContext): void {
+  for (const what of ["node", "edge"]) {
+    addRoute(app, context, {
+      ...writing,
+      method: "POST",
+      url: `/${what}s/:id/increment`,
+      summary: `Add a whole number to a property of the ${what}; one that is missing counts as 0`,
+      description: "Several regions may add at the same time: what they add sums up.",
+      body: ref("Increment"),
+      answers: { 200: ref("Written") },
+      handle: (call) =>
+        writeOne(context, call, fromBody(call.request, `increment_${what}`, INCREMENT_FIELDS)),
+    });
+  }
 }
 
 function addPageRoutes(app: FastifyInstance, context: HttpContext): void {

@@ -19,13 +19,28 @@ export function replicationHealth(health: Health) {
     applied_index: health.appliedIndex,
     lag_entries: health.lagEntries,
     lag_ms: health.lagMs,
-    region: health.region,
+    ...regionHealth(health),
     ...(health.stage === undefined ? {} : pairHealth(health)),
     peers: health.peers.map(({ lastContactMs, lagMs, lagBytes, ...peer }) => ({
       ...peer,
       lag_ms: lagMs ?? null,
       lag_bytes: lagBytes ?? null,
       last_contact: lastContactMs,
+    })),
+  };
+}
+
+/** The region of the node, and how the others stand towards it; nothing of it in other modes. */
+function regionHealth({ region, regions }: Health) {
+  if (regions === undefined) return { region };
+  return {
+    region,
+    regions: regions.map(({ lagEntries, lagBytes, lagMs, clockAheadMs, ...other }) => ({
+      ...other,
+      lag_entries: lagEntries,
+      lag_bytes: lagBytes,
+      lag_ms: lagMs,
+      clock_ahead_ms: clockAheadMs,
     })),
   };
 }
@@ -74,6 +89,7 @@ export function clusterStatus(health: Health) {
     members: members(health),
     commit_index: health.commitIndex,
     term: health.term,
+    ...(health.regions === undefined ? {} : regionHealth(health)),
     as_seen_by: health.nodeId,
     write_outage: health.leaderId === null,
   };

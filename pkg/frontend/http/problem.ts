@@ -35,6 +35,8 @@ export interface Problem {
   readonly field?: string;
   readonly hint?: string;
   readonly retryAfterMs?: number;
+  /** The write has taken effect there; what is unknown is whether other regions have it. */
+  readonly committed?: { readonly index: number; readonly term: number };
   readonly leader?: { readonly id: string; readonly http?: string };
 }
 
@@ -44,7 +46,7 @@ export function toProblem(
   httpOf: (nodeId: string) => string | undefined,
 ): Problem {
   const { status, title } = PROBLEMS[error.code];
-  const { field, hint, retryAfterMs, leader } = error.details;
+  const { field, hint, retryAfterMs, committed, leader } = error.details;
   const http = leader && httpOf(leader.id);
   return {
     type: `urn:nornicdb:error:${error.code}`,
@@ -56,6 +58,7 @@ export function toProblem(
     ...(field === undefined ? {} : { field }),
     ...(hint === undefined ? {} : { hint }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(committed === undefined ? {} : { committed }),
     ...(leader ? { leader: { id: leader.id, ...(http === undefined ? {} : { http }) } } : {}),
   };
 }

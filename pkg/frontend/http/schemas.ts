@@ -28,6 +28,8 @@ const precondition = {
 const step = (op: string, fields: Schema, required: readonly string[]) =>
   object({ op: { const: op }, ...fields }, ["op", ...required]);
 const guarded = { id: string, if: precondition };
+const increment = { property: string, by: { type: "integer" } };
+const value = { type: "integer", description: "What an increment has come to." };
 const index = { label: string, property: string };
 const edge = { from: string, to: string, type: string, properties };
 
@@ -37,6 +39,7 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
   { $id: "Node", ...object({ id: string, labels, properties, version: whole }) },
   { $id: "EdgeBody", ...object(edge, ["from", "to", "type"]) },
   { $id: "Edge", ...object({ id: string, ...edge, version: whole }) },
+  { $id: "Increment", ...object(increment, ["property", "by"]) },
   {
     $id: "Operation",
     oneOf: [
@@ -46,6 +49,8 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
       step("put_edge", { ...guarded, ...edge }, ["id", "from", "to", "type"]),
       step("patch_edge", { ...guarded, properties }, ["id", "properties"]),
       step("delete_edge", guarded, ["id"]),
+      step("increment_node", { ...guarded, ...increment }, ["id", "property", "by"]),
+      step("increment_edge", { ...guarded, ...increment }, ["id", "property", "by"]),
       step("create_index", index, ["label", "property"]),
       step("drop_index", index, ["label", "property"]),
     ],
@@ -66,6 +71,7 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
       id: string,
       outcome: { enum: ["created", "updated", "deleted", "unchanged"] },
       version: whole,
+      value,
     }),
   },
   {
@@ -74,6 +80,7 @@ export const SHARED_SCHEMAS: readonly Schema[] = [
       id: string,
       outcome: { enum: ["created", "updated", "deleted", "unchanged"] },
       version: { ...whole, description: "0 after a deletion" },
+      value,
       receipt: ref("Receipt"),
     }),
   },

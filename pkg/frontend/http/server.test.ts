@@ -106,6 +106,32 @@ describe("nodes and edges", () => {
     expect((await ask("GET", "/nodes/a")).status).toBe(404);
   });
 
+  it("HT-21 POST increment adds, and answers with what it has come to", async () => {
+    await ask("PUT", "/nodes/a", { properties: { n: 1 } });
+    await ask("PUT", "/edges/e", { from: "a", to: "a", type: "T" });
+    const add = (path: string, body: unknown, headers = {}) =>
+      ask("POST", `${path}/increment`, body, headers);
+    const once = { "idempotency-key": "once" };
+    const first = await add("/nodes/a", { property: "n", by: 41 }, once);
+    expect(first).toMatchObject({ status: 200, body: { id: "a", outcome: "updated", value: 42 } });
+    expect(first.headers.get("etag")).toBe('"3"');
+    const again = await add("/nodes/a", { property: "n", by: 41 }, once);
+    expect(again.body).toMatchObject({ value: 42, receipt: { replayed: true } });
+    expect((await add("/edges/e", { property: "w", by: -1 })).body).toMatchObject({ value: -1 });
+    const late = await add("/nodes/a", { property: "n", by: 1 }, { "if-match": '"1"' });
+    expect(late.status).toBe(412);
+    for (const [body, field] of [
+      [{ property: "n" }, "by"],
+      [{ property: "n", by: "1" }, "by"],
+      [{ by: 1 }, "property"],
+      [{ property: "n", by: 1, to: 2 }, "to"],
+    ]) {
+      expect(await add("/nodes/a", body)).toMatchObject({ status: 400, body: { field } });
+    }
+    expect((await add("/nodes/no", { property: "n", by: 1 })).status).toBe(404);
+    expect((await ask("GET", "/nodes/a")).body.properties).toEqual({ n: 42 });
+  });
+
   it("HT-2 preconditions that do not hold answer 412 and change nothing (FC-153)", async () => {
     await ask("PUT", "/nodes/a", { properties: { n: 0 } });
     const writes = [1, 2, 3].map((n) =>

@@ -21,10 +21,10 @@ export async function writeOne(
   );
   if (!answer) return;
   const [result] = answer.results;
-  const { id, outcome, version } = result!;
+  const { id, outcome, version, value } = result!;
   markWritten(context, reply, answer);
   if (outcome !== "deleted") reply.header("etag", toETag(version));
-  const text = `{"id":${JSON.stringify(id)},"outcome":"${outcome}","version":${version},"receipt":${receiptText(answer.receipt)}}`;
+  const text = `{"id":${JSON.stringify(id)},"outcome":"${outcome}","version":${version}${value === undefined ? "" : `,"value":${value}`},"receipt":${receiptText(answer.receipt)}}`;
   sendText(reply, outcome === "created" && request.method !== "PATCH" ? 201 : 200, text);
 }
 

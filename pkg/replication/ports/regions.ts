@@ -3,6 +3,13 @@ import type { Awaitable, RegionId } from "../../base/index.js";
 /** For each region how many of its changes, from the first on; a missing region is 0. */
 export type Vector = ReadonlyMap<RegionId, number>;
 
+/** Which region was promoted last; of two with the same number the later name counts. */
+export interface Promotion {
+  readonly region: RegionId;
+  /** From 1; each promotion is one more than those that its region knew of. */
+  readonly epoch: number;
+}
+
 /** What a region's state says of itself, as of what is applied. */
 export interface RegionFacts {
   readonly self: RegionId;
@@ -19,6 +26,8 @@ export interface RegionFacts {
   readonly known: ReadonlyMap<RegionId, Vector>;
   /** Regions that were given up. */
   readonly lost: ReadonlySet<RegionId>;
+  /** Missing: none ever was. */
+  readonly promotion?: Promotion | undefined;
   /** Of the region's hybrid clock, milliseconds since 1970. */
   readonly clockMs: number;
 }

@@ -32,15 +32,11 @@ export type RegionOperation =
       readonly texts: readonly string[];
     }
   | { readonly op: "resolve"; readonly id: string; readonly choice: Choice }
-  | {
-      readonly op: "increment";
-      readonly key: string;
-      readonly property: string;
-      readonly by: number;
-    }
   /** Tombstones from before then, behind the key `after`. */
   | { readonly op: "forget"; readonly beforeMs: number; readonly after: string }
   | { readonly op: "give_up"; readonly region: RegionId }
+  /** That region was promoted, here or elsewhere. */
+  | { readonly op: "promote"; readonly region: RegionId; readonly epoch: number }
   | { readonly op: "readmit"; readonly region: RegionId; readonly contains: VersionVector };
 
 interface EncodedCommand {
@@ -97,8 +93,6 @@ export function readRegionOperation(envelope: Envelope): RegionOperation {
       return readReceive(fields, texts);
     case "resolve":
       return { op: "resolve", id: toText(fields.id, "id"), choice: toChoice(fields.choice) };
-    case "increment":
-      return readIncrement(fields);
     case "forget":
       return {
         op: "forget",
@@ -107,6 +101,12 @@ export function readRegionOperation(envelope: Envelope): RegionOperation {
       };
     case "give_up":
       return { op: "give_up", region: toRegion(fields.region, "region") };
+    case "promote":
+      return {
+        op: "promote",
+        region: toRegion(fields.region, "region"),
+        epoch: toCount(fields.epoch, "epoch"),
+      };
     case "readmit":
       return {
         op: "readmit",
@@ -139,17 +139,6 @@ function readChange(text: string): Change {
     if (error instanceof ReplicationError) throw error;
     throw invalid("a region's change is not JSON");
   }
-}
-
-function readIncrement({ key, property, by }: Fields): RegionOperation {
-  if (typeof by !== "number" || !Number.isSafeInteger(by)) {
-    throw invalid("by must be a whole number up to 2^53 - 1");
-  }
-  const thing = toText(key, "key");
-  const name = toText(property, "property");
-  if (!/^[ne]:./s.test(thing)) throw invalid("key must be n: or e: and an id");
-  checkProperty(thing.slice(2), name, by);
-  return { op: "increment", key: thing, property: name, by };
 }
 
 /** @throws ReplicationError `INVALID` */

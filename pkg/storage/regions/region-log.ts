@@ -26,9 +26,9 @@ export class WriterRegionLog implements RegionLog {
   facts(): RegionFacts | undefined {
     const { region } = this.#rules;
     if (region === undefined) return undefined;
-    const { settings, meta, floor } = region;
+    const { settings, meta, floor, promotion } = region;
     const { have, known, lost } = meta;
-    return { ...settings, have, known, lost, floor, clockMs: meta.clock.ms };
+    return { ...settings, have, known, lost, floor, promotion, clockMs: meta.clock.ms };
   }
 
   changes(origin: RegionId, after: number, limits: ChangeLimits): KeptChanges {

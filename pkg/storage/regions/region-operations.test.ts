@@ -2,7 +2,19 @@ import { afterEach, expect, test } from "vitest";
 import { NO_POSITION, type RegionId } from "../../base/index.js";
 import { REGION_LIMITS } from "./limits.js";
 import { encodeRegionOperation } from "./region-commands.js";
-import { AP, closeAll, EU, exchange, type Node, pair, put, settingsOf, US } from "./testing.js";
+import {
+  AP,
+  closeAll,
+  EU,
+  exchange,
+  link,
+  MANY,
+  type Node,
+  pair,
+  put,
+  settingsOf,
+  US,
+} from "./testing.js";
 
 afterEach(closeAll);
 
@@ -76,23 +88,84 @@ test("MR-14 tombstones are forgotten slice by slice", async () => {
 
 test("MR-6 increments add up over regions; what cannot be added to is refused (FC-116)", async () => {
   const [eu, us] = await pair();
-  await eu.write([put("a", { n: 1, t: "text" })]);
+  await eu.write([put("a", { n: 1, t: "text", f: 0.5 }), put("b"), link("e", "a", "b")]);
   await exchange(eu, us);
-  const add = (node: Node, property: string, by: number, key = "n:a") =>
-    node.run(encodeRegionOperation({ op: "increment", key, property, by }));
-  expect(await add(eu, "n", 2)).toMatchObject({ value: { value: 3 } });
+  const add = (node: Node, property: string, by: number, id = "a") =>
+    node.write([{ op: "increment_node", id, property, by }]);
+  expect(await add(eu, "n", 2)).toMatchObject({ value: [{ outcome: "updated", value: 3 }] });
   await add(eu, "n", 3);
-  expect(await add(us, "n", 10)).toMatchObject({ value: { value: 11 } });
+  expect(await add(us, "n", 10)).toMatchObject({ value: [{ value: 11 }] });
   expect(await add(us, "t", 1)).toMatchObject({ ok: false, code: "CONFLICT" });
-  expect(await add(us, "n", 1, "n:zz")).toMatchObject({ ok: false, code: "NOT_FOUND" });
+  expect(await add(us, "f", 1)).toMatchObject({ ok: false, code: "CONFLICT" });
+  expect(await add(us, "n", 1, "zz")).toMatchObject({ ok: false, code: "NOT_FOUND" });
   const most = Number.MAX_SAFE_INTEGER;
   expect(await add(us, "n", most)).toMatchObject({ ok: false, code: "CONFLICT" });
   expect(await add(us, "$x", 1)).toMatchObject({ ok: false, code: "INVALID" });
+  for (const node of [eu, us]) {
+    await node.write([{ op: "increment_edge", id: "e", property: "w", by: -4 }]);
+  }
   await exchange(eu, us);
   for (const node of [eu, us]) {
     expect(await node.seen(["a"])).toMatchObject([{ properties: { n: 16 } }, null]);
+    expect(await node.seen(["e"])).toMatchObject([null, { properties: { w: -8 } }]);
+    expect(node.storage.conflicts("", 10).conflicts).toEqual([]);
     await node.isConsistent();
   }
+});
+
+test("MR-6 in one command with an assignment to the same place it is an assignment", async () => {
+  const [eu, us] = await pair();
+  await eu.write([put("a", { n: 1, m: 1 })]);
+  await exchange(eu, us);
+  await us.write([{ op: "increment_node", id: "a", property: "n", by: 100 }]);
+  await us.write([{ op: "increment_node", id: "a", property: "m", by: 100 }]);
+  const later = "2026-01-02T03:04:09Z";
+  await eu.write(
+    [
+      { op: "increment_node", id: "a", property: "m", by: 2 },
+      { op: "patch_node", id: "a", properties: { n: 20 } },
+      { op: "increment_node", id: "a", property: "n", by: 5 },
+      { op: "increment_node", id: "a", property: "m", by: 3 },
+    ],
+    later,
+  );
+  await eu.write([put("b", { n: 7 })]);
+  await eu.write([
+    { op: "increment_node", id: "b", property: "n", by: 2 },
+    { op: "delete_node", id: "b" },
+    put("b", { n: 9 }),
+  ]);
+  expect(
+    JSON.parse(eu.storage.regions.changes(EU, 1, MANY).texts[0] as string).things,
+  ).toMatchObject([{ key: "n:a", put: [["n", 25]], runs: [["m", expect.anything()]] }]);
+  expect(
+    JSON.parse(eu.storage.regions.changes(EU, 3, MANY).texts[0] as string).things,
+  ).toMatchObject([{ key: "n:b", put: [["n", 9]] }]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["a"])).toMatchObject([{ properties: { n: 125, m: 106 } }, null]);
+    await node.isConsistent();
+  }
+});
+
+test("MR-6 what a region adds in all must be a whole number, whatever it shows", async () => {
+  const [eu, us] = await pair();
+  const most = Number.MAX_SAFE_INTEGER;
+  await eu.write([put("a", { n: 0 })]);
+  await exchange(eu, us);
+  await eu.write([{ op: "increment_node", id: "a", property: "n", by: most }]);
+  await us.write([{ op: "increment_node", id: "a", property: "n", by: -most }]);
+  await exchange(eu, us);
+  expect(await eu.seen(["a"])).toMatchObject([{ properties: { n: 0 } }, null]);
+  const more = await eu.write([{ op: "increment_node", id: "a", property: "n", by: 1 }]);
+  expect(more).toMatchObject({ ok: false, code: "CONFLICT" });
+  await eu.write([put("a", { n: 1 })]);
+  await exchange(eu, us);
+  expect(await eu.write([{ op: "increment_node", id: "a", property: "n", by: 1 }])).toMatchObject({
+    ok: true,
+  });
+  await exchange(eu, us);
+  expect(await us.seen(["a"])).toMatchObject([{ properties: { n: 2 } }, null]);
 });
 
 test("MR-23 settings change by command; another strategy shows what is in conflict anew", async () => {
@@ -130,8 +203,7 @@ test("MR-17 an operation that makes no sense does nothing and says what is wrong
     '{"op":"receive","from":"us","upTo":1,"contains":[]}\nnot json',
     '{"op":"receive","from":"us","upTo":1,"contains":[]}\n{"origin":"us"}',
     `{"op":"receive","from":"us","upTo":1,"contains":[]}${"\n{}".repeat(REGION_LIMITS.receiveMax + 1)}`,
-    '{"op":"increment","key":"a","property":"x","by":1}',
-    '{"op":"increment","key":"n:a","property":"x","by":0.5}',
+    '{"op":"increment","key":"n:a","property":"x","by":1}',
     '{"op":"forget","beforeMs":"1","after":""}',
     '{"op":"give_up","region":"a b"}',
     '{"op":"readmit","region":"us","contains":[["us"]]}',

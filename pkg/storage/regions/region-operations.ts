@@ -12,7 +12,6 @@ import { type RegionWork, type Told, tell } from "./region-work.js";
 import { resolveConflict } from "./resolve-conflict.js";
 import type { RegionRules } from "./rules.js";
 import { CLOCK_START } from "./stamp.js";
-import { isEdgeKey } from "./thing.js";
 import type { FadingSlice } from "./thing-draft.js";
 import { includes, type VersionVector, vectorPairs } from "./version-vector.js";
 
@@ -51,12 +50,12 @@ export function runRegionOperation(
       return receive(operation, founded);
     case "resolve":
       return resolve(operation, founded);
-    case "increment":
-      return increment(operation, founded);
     case "forget":
       return forget(operation, founded);
     case "give_up":
       return giveUp(operation.region, founded);
+    case "promote":
+      return promote(operation, founded);
     case "readmit":
       return readmit(operation, founded);
     default:
@@ -182,28 +181,6 @@ export function findConflict(id: string, { state, things }: Session): Conflict |
   return undefined;
 }
 
-function increment(operation: Step<"increment">, context: Founded): RegionWork {
-  const { key, property, by } = operation;
-  const session = context.open(context.region);
-  const image = session.state.image(key);
-  if (image === undefined) {
-    const what = isEdgeKey(key) ? "edge" : "node";
-    throw refuse("NOT_FOUND", `${what} "${key.slice(2)}" does not exist`);
-  }
-  const before = Object.hasOwn(image.properties, property) ? image.properties[property] : 0;
-  if (typeof before !== "number") {
-    throw refuse("CONFLICT", `property "${property}" is not a number`);
-  }
-  const write = { key, life: true, increments: new Map([[property, by]]) };
-  const change = session.state.write([write], context.wallMs);
-  const total = change.things[0]?.runs[0]?.[1].total ?? 0;
-  const value = before + by;
-  if (!Number.isSafeInteger(total) || Math.abs(value) > Number.MAX_SAFE_INTEGER) {
-    throw refuse("CONFLICT", `property "${property}" would leave what a whole number can hold`);
-  }
-  return { ...session, told: [tell(change)], value: { op: "increment", id: key, value } };
-}
-
 function forget({ beforeMs, after }: Step<"forget">, context: Founded): RegionWork {
   const limit = REGION_LIMITS.forgetMax;
   const session = context.open(context.region, { after, limit });
@@ -218,6 +195,22 @@ function giveUp(region: RegionId, context: Founded): RegionWork {
   if (!context.region.meta.known.has(region)) throw refuse("NOT_FOUND", strange(region));
   session.state.giveUp(region);
   return { ...session, told: [], value: { op: "give_up", region } };
+}
+
+/** The highest number counts, and of two with the same one the later name: so all end alike. */
+function promote({ region, epoch }: Step<"promote">, context: Founded): RegionWork {
+  const { settings, promotion: before, meta } = context.region;
+  if (region !== settings.self && !meta.known.has(region)) {
+    throw refuse("NOT_FOUND", strange(region));
+  }
+  const isNewer =
+    before === undefined ||
+    epoch > before.epoch ||
+    (epoch === before.epoch && region > before.region);
+  const promotion = isNewer ? { region, epoch } : before;
+  const session = context.open(context.region);
+  const value = { op: "promote", region: promotion.region, epoch: promotion.epoch };
+  return { ...session, told: [], region: { ...context.region, promotion }, value };
 }
 
 function readmit({ region, contains }: Step<"readmit">, context: Founded): RegionWork {

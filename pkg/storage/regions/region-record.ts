@@ -1,4 +1,5 @@
 import type { RegionId } from "../../base/index.js";
+import type { Promotion } from "../../replication/ports/index.js";
 import type { Base } from "./base.js";
 import type { ClosedEntry } from "./closed-conflicts.js";
 import type { RegionSettings } from "./region-settings.js";
@@ -12,6 +13,7 @@ export interface Region {
   readonly meta: RegionMeta;
   /** Changes up to there are not kept any more: every region has them. */
   readonly floor: VersionVector;
+  readonly promotion?: Promotion | undefined;
 }
 
 /** Under which the region's own note stands; those of conflicts that are over have longer ids. */
@@ -28,10 +30,11 @@ interface RegionData {
   readonly known: readonly (readonly [RegionId, Pairs])[];
   readonly lost: readonly RegionId[];
   readonly floor: Pairs;
+  readonly promotion?: Promotion | undefined;
 }
 
 /** Without the conflicts that are over: each of those is a note of its own. */
-export function regionText({ settings, base, meta, floor }: Region): string {
+export function regionText({ settings, base, meta, floor, promotion }: Region): string {
   const known = [...meta.known].sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify({
     settings,
@@ -41,6 +44,7 @@ export function regionText({ settings, base, meta, floor }: Region): string {
     known: known.map(([region, vector]) => [region, vectorPairs(vector)] as const),
     lost: [...meta.lost].sort(),
     floor: vectorPairs(floor),
+    promotion,
   } satisfies RegionData);
 }
 
@@ -59,5 +63,6 @@ export function readRegion(text: string, closed: readonly ClosedEntry[]): Region
       closed,
     },
     floor: new Map(data.floor),
+    promotion: data.promotion,
   };
 }

@@ -47,6 +47,18 @@ const operations: fc.Arbitrary<Operation> = fc.oneof(
     type: fc.constantFrom("T", "U"),
     properties,
   }),
+  fc.record({
+    op: fc.constant("increment_node" as const),
+    id: ids,
+    property: fc.constantFrom("p", "q"),
+    by: fc.integer({ min: -2, max: 2 }),
+  }),
+  fc.record({
+    op: fc.constant("increment_edge" as const),
+    id: fc.constantFrom("e", "f"),
+    property: fc.constantFrom("p", "q"),
+    by: fc.integer({ min: -2, max: 2 }),
+  }),
   fc.record({ op: fc.constant("delete_edge" as const), id: fc.constantFrom("e", "f") }),
   fc.record({
     op: fc.constant("create_index" as const),

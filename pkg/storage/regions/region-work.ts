@@ -30,9 +30,15 @@ const HEAD_BYTES = 64 * 1024;
 
 /**
  * A change of this region as the others will be told.
- * @throws ReplicationError `TOO_LARGE` when no command of theirs could hold it
+ * @throws ReplicationError `TOO_LARGE` when no command of theirs could hold it; `CONFLICT` when a
+ * region has added more to a number than a whole number can hold
  */
 export function tell(change: Change): Told {
+  for (const { key, runs } of change.things) {
+    for (const [name, { total }] of runs) {
+      if (!Number.isSafeInteger(total)) throw overflow(key, name);
+    }
+  }
   const text = changeText(change);
   const bytesMax = STORAGE_LIMITS.commandBytesMax - HEAD_BYTES;
   if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) {
@@ -42,4 +48,11 @@ export function tell(change: Change): Told {
     );
   }
   return { change, text };
+}
+
+function overflow(key: string, property: string): ReplicationError {
+  return new ReplicationError(
+    "CONFLICT",
+    `what this region has added to property "${property}" of "${key.slice(2)}" would exceed 2^53 - 1; assign it`,
+  );
 }

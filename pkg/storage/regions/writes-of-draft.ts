@@ -15,12 +15,14 @@ export function writesOfDraft(draft: Draft, session: Session): readonly ThingWri
     if (before === after) continue;
     const key = `e:${id}`;
     const known = before === undefined ? hiddenImage(session, key) : edgeImage(before);
-    writes.push(writeBetween(key, known, edgeImage(after)));
+    const write = writeBetween(key, known, edgeImage(after));
+    writes.push(withIncrements(write, edgeImage(before), edgeImage(after), draft));
   }
   const hidden = new Set<string>();
   for (const [id, { before, after }] of draft.nodes) {
     if (before === after) continue;
-    writes.push(writeBetween(`n:${id}`, nodeImage(before), nodeImage(after)));
+    const [was, is] = [nodeImage(before), nodeImage(after)];
+    writes.push(withIncrements(writeBetween(`n:${id}`, was, is), was, is, draft));
     if (after !== undefined) continue;
     for (const { key } of session.things.edgesAt(id)) {
       if (draft.edges.has(key.slice(2)) || session.state.image(key) !== undefined) continue;
@@ -33,6 +35,30 @@ export function writesOfDraft(draft: Draft, session: Session): readonly ThingWri
   }
   for (const key of hidden) writes.push({ key, life: false });
   return writes;
+}
+
+/**
+ * A number that was only added to takes what was added, so that what other regions add meanwhile
+ * is not lost. One that was also assigned in the same command is an assignment.
+ */
+function withIncrements(
+  write: ThingWrite,
+  before: Image | undefined,
+  after: Image | undefined,
+  { increments }: Draft,
+): ThingWrite {
+  const sums = increments.get(write.key);
+  if (sums === undefined || before === undefined || after === undefined) return write;
+  const properties = new Map(write.properties);
+  const added = new Map<string, number>();
+  for (const [name, by] of sums) {
+    const was = Object.hasOwn(before.properties, name) ? before.properties[name] : 0;
+    const isSum = typeof was === "number" && after.properties[name] === was + by;
+    if (!isSum || !properties.has(name) || !Number.isSafeInteger(by)) continue;
+    properties.delete(name);
+    added.set(name, by);
+  }
+  return { ...write, properties, increments: added };
 }
 
 /** Of an edge that is there, but without one of its ends. */

@@ -99,8 +99,8 @@ class StoredWorld {
   }
 
   async #increment(region: StoredRegion): Promise<void> {
-    const key = `n:${this.#random.pick(NODE_IDS)}`;
-    await region.run({ op: "increment", key, property: "n", by: 3 }, this.#nowMs);
+    const id = this.#random.pick(NODE_IDS);
+    await region.write([{ op: "increment_node", id, property: "n", by: 3 }], this.#nowMs);
   }
 
   async #resolve(region: StoredRegion): Promise<void> {
