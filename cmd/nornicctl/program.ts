@@ -23,6 +23,13 @@ import {
 } from "./member-verbs.js";
 import { promote, switchOver } from "./pair-verbs.js";
 import { recover } from "./recover.js";
+import {
+  regionAdopt,
+  regionGiveUp,
+  regionPromote,
+  regionReadmit,
+  regionStatus,
+} from "./region-verbs.js";
 import { salvageDiscard, salvageList, salvageReplay, salvageShow } from "./salvage-verbs.js";
 import { foldersOf, type SettingsOptions, settingsFrom } from "./settings.js";
 import { snapshotInfo } from "./snapshot-file.js";
@@ -86,6 +93,7 @@ function buildProgram(io: Io, say: Say): Command {
   addNodeVerbs(program, io, say);
   addMemberVerbs(program, io, say);
   addPairVerbs(program, io, say);
+  addRegionVerbs(program, io, say);
   addConflictVerbs(program, io, say);
   addWalVerbs(program, io, say);
   addSnapshotVerbs(program, io, say);
@@ -208,6 +216,40 @@ function addPairVerbs(program: Command, io: Io, say: Say): void {
   one("show", "the writes in one", salvageShow);
   one("replay", "offers its writes to the primary again; each is applied once", salvageReplay);
   one("discard", "removes one for good", salvageDiscard);
+}
+
+function addRegionVerbs(program: Command, io: Io, say: Say): void {
+  const region = program
+    .command("region")
+    .description("the other regions, and this one among them");
+  const plain = (
+    name: string,
+    description: string,
+    run: (client: Client) => Promise<Answer>,
+  ): void => {
+    region
+      .command(name)
+      .description(description)
+      .action(async (_options, command: Command) => say(await run(clientOf(command, io))));
+  };
+  const other = (
+    name: string,
+    description: string,
+    run: (client: Client, region: string) => Promise<Answer>,
+  ): void => {
+    region
+      .command(name)
+      .description(description)
+      .argument("<region>")
+      .action(async (named: string, _options, command: Command) =>
+        say(await run(clientOf(command, io), named)),
+      );
+  };
+  plain("status", "how the others stand; exit 2 when one lacks what is written here", regionStatus);
+  plain("promote", "makes the region of the node the promoted one", regionPromote);
+  plain("adopt", "makes a copy of another region into this node's own region", regionAdopt);
+  other("give-up", "lets nothing wait for that region any more", regionGiveUp);
+  other("readmit", "lets a region that was given up go on from where it is", regionReadmit);
 }
 
 function addConflictVerbs(program: Command, io: Io, say: Say): void {

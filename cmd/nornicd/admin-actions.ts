@@ -45,6 +45,32 @@ export function clusterActions(replicator: ReplicatorClient): AdminActions {
   );
 }
 
+/** What a region's leader can be ordered, by the same names; any of its nodes takes them. */
+const REGION_ORDERS: readonly AdminAction[] = [
+  "region status",
+  "promote region",
+  "give up region",
+  "readmit region",
+  "adopt region",
+];
+
+/** Another region is asked, and the answer written. */
+const REGION_ORDER_MS_MAX = 12_000;
+
+/** Actions of one of several regions: those of its cluster, and those about the others. */
+export function regionActions(replicator: ReplicatorClient): AdminActions {
+  return {
+    ...clusterActions(replicator),
+    ...Object.fromEntries(
+      REGION_ORDERS.map((action) => [
+        action,
+        (args: Parameters<ReplicatorClient["order"]>[1]) =>
+          replicator.order(action, args, { timeoutMs: REGION_ORDER_MS_MAX }),
+      ]),
+    ),
+  };
+}
+
 /** Actions of a primary and its standbys; each is for the very node that is asked. */
 export function pairActions(replicator: ReplicatorClient): AdminActions {
   const order =

@@ -35,7 +35,7 @@ import {
   type SqliteStorage,
 } from "../../pkg/storage/index.js";
 import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
-import { clusterActions, nodeActions, pairActions } from "./admin-actions.js";
+import { clusterActions, nodeActions, pairActions, regionActions } from "./admin-actions.js";
 import { HttpAddresses } from "./http-addresses.js";
 
 /** A whole server, in the order in which its parts depend on each other. */
@@ -135,8 +135,15 @@ const LEADER_ANSWER_MS_MAX = 1_000;
 /** Every row of every replica is read, and what differs is put right. */
 const VERIFY_MS_MAX = 240_000;
 
+const ACTIONS = {
+  standalone: () => ({}),
+  ha_standby: pairActions,
+  raft: clusterActions,
+  multi_region: regionActions,
+} as const;
+
 function clusterParts(config: Config, replicator: ReplicatorClient) {
-  const actions = config.mode === "ha_standby" ? pairActions : clusterActions;
+  const actions = ACTIONS[config.mode];
   const ask = { timeoutMs: LEADER_ANSWER_MS_MAX };
   return {
     adminActions: { ...nodeActions(replicator), ...actions(replicator) },

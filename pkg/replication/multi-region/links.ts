@@ -1,7 +1,7 @@
 import type { RegionId } from "../../base/index.js";
 import type { PeerConnection, Transport } from "../ports/index.js";
 import type { ChangesAnswer, ChangesMessage, Vector } from "./core/index.js";
-import { type RegionAgreement, readAnswerFrame, toChangesFrame } from "./wire/index.js";
+import { type RegionRemarks, readAnswerFrame, toChangesFrame } from "./wire/index.js";
 
 export interface RegionLinksParts {
   readonly transport: Pick<Transport, "connect">;
@@ -9,8 +9,8 @@ export interface RegionLinksParts {
   readonly remotes: ReadonlyMap<RegionId, readonly string[]>;
   /** Longest wait for the answer to one message, in milliseconds. */
   readonly callTimeoutMs: number;
-  /** What every message says of this region's settings. */
-  readonly agreement: RegionAgreement;
+  /** What every message says beside changes. */
+  remarks(): RegionRemarks;
 }
 
 interface Link {
@@ -39,9 +39,9 @@ export class RegionLinks {
   async send(region: RegionId, message: ChangesMessage): Promise<ChangesAnswer> {
     const link = this.#links.get(region);
     if (link === undefined) throw new Error(`no address of region ${region} is known`);
-    const { transport, callTimeoutMs, agreement } = this.#parts;
+    const { transport, callTimeoutMs, remarks } = this.#parts;
     link.connection ??= transport.connect({ address: link.address });
-    const frame = toChangesFrame(message, agreement);
+    const frame = toChangesFrame(message, remarks());
     const options = { timeoutMs: callTimeoutMs, priority: "normal" } as const;
     return readAnswerFrame((await link.connection.call(frame, options)).payload);
   }

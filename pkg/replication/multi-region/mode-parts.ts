@@ -10,7 +10,7 @@ import type { EncodeRegionOperation, RegionSettings } from "./operations.js";
 export type RegionWork = (order: Order) => (() => Promise<JsonValue>) | undefined;
 export type RegionMessageHandler = (from: string, payload: PeerPayload) => Promise<PeerMessage>;
 
-export interface MultiRegionParts extends RegionLinksParts {
+export interface MultiRegionParts extends Omit<RegionLinksParts, "remarks"> {
   readonly settings: RegionSettings;
   /** The raft of this region, which the mode owns; `work` is what its leader can be ordered besides. */
   readonly openRaft: (work: RegionWork) => RaftMode;

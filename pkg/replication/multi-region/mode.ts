@@ -14,16 +14,16 @@ import { Forgetting } from "./forgetting.js";
 import { Founding } from "./founding.js";
 import { regionsHealth } from "./health.js";
 import { askRegion, RegionLinks } from "./links.js";
-import type { MultiRegionParts } from "./mode-parts.js";
+import { allRegions, type MultiRegionParts } from "./mode-parts.js";
 import { REGION_NOTES, type RegionEvent } from "./notes.js";
+import { Promotions } from "./promotions.js";
 import { Reception } from "./reception.js";
 import { RegionMeters } from "./region-meters.js";
 import { RegionOrders } from "./region-orders.js";
 import { type OperationOutcome, RegionProposals } from "./region-proposals.js";
 import { RegionRunner } from "./region-runner.js";
 import { RegionWaits } from "./region-waits.js";
-
-type Done = Extract<Answer, { readonly result: unknown }>;
+import type { RegionRemarks } from "./wire/index.js";
 
 /** Between two looks at what changes seldom, in milliseconds. */
 const SELDOM_MS = 1_000;
@@ -42,6 +42,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
   readonly #alarms: ClockAlarms;
   readonly #forgetting: Forgetting;
   readonly #meters: RegionMeters;
+  readonly #promotions: Promotions;
   readonly #reception: Reception;
   readonly #orders: RegionOrders;
   readonly #ticks: TickClock;
@@ -53,8 +54,6 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
   #started = false;
   #following = false;
   #wanted = false;
-  /** Writes of this node's clients, or of others', that ask for another region. */
-  readonly #asking = new Set<number>();
 
   constructor(parts: MultiRegionParts) {
     const { settings, clock, metrics } = parts;
@@ -63,7 +62,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     this.core = this.#raft.core;
     this.#seldomMs = clock.monotonicMs();
     this.#ticks = new TickClock({ clock, tickMs: parts.tickMs, stallMs: Number.MAX_SAFE_INTEGER });
-    this.#links = new RegionLinks(parts);
+    this.#links = new RegionLinks({ ...parts, remarks: () => this.#remarks() });
     this.#meters = new RegionMeters(metrics);
     const note = this.#note.bind(this);
     this.#alarms = new ClockAlarms({ clock, note });
@@ -83,7 +82,13 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       note: (event, reason) => this.#note(event, settings.self, reason),
     });
     this.#forgetting = new Forgetting({ clock, propose, retentionMs: parts.tombstoneMs });
+    this.#promotions = new Promotions({
+      propose,
+      facts: () => this.#facts,
+      tell: async (region) => void (await this.#ask(region)),
+    });
     this.#reception = new Reception({
+      promoted: (promotion) => this.#promotions.heard(promotion),
       facts: () => this.#facts,
       isLeading: () => this.#runner.isLeading,
       take: (message) => this.#runner.request(message),
@@ -94,6 +99,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       clock,
       self: settings.self,
       patienceMs: parts.waitMs,
+      all: parts.semiSync,
       wait: (request, seq) => this.#runner.input({ kind: "wait", request, seq }),
       forsake: (request) => this.#runner.input({ kind: "forsake", request }),
       answer: (answers) => this.#answer(answers),
@@ -151,7 +157,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     this.#raft.bind({
       ...host,
       input: (input) => {
-        if (input.kind === "propose") this.#noteAsking(input.proposals);
+        if (input.kind === "propose") this.#waits.asked(input.proposals);
         this.#founding.pass(input, host.state().lead !== null);
       },
     });
@@ -180,24 +186,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
 
   answered(answers: readonly Answer[]): readonly Answer[] {
     const rest = this.#proposals.answered(answers);
-    const held = rest.filter((answer): answer is Done => this.#mustWait(answer));
-    for (const { ticket } of rest) this.#asking.delete(ticket);
-    if (held.length === 0) return this.#raft.answered(rest);
-    this.#waits.hold(held);
-    const isHeld: ReadonlySet<Answer> = new Set(held);
-    return this.#raft.answered(rest.filter((answer) => !isHeld.has(answer)));
-  }
-
-  /** Writes have whole numbers for tickets; nobody waits for one that was refused by the state. */
-  #mustWait(answer: Answer): boolean {
-    if ("refused" in answer || !answer.result.ok || !Number.isInteger(answer.ticket)) return false;
-    return this.#parts.semiSync || this.#asking.has(answer.ticket);
-  }
-
-  #noteAsking(proposals: readonly Proposal[]): void {
-    for (const { ticket, durability } of proposals) {
-      if (durability === "region") this.#asking.add(ticket);
-    }
+    return this.#raft.answered(this.#waits.hold(rest));
   }
 
   #answer(answers: readonly Answer[]): void {
@@ -331,6 +320,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     }
     this.#meters.measure(this.#regions());
     this.#forgetting.tick();
+    this.#promotions.tick();
   }
 
   #followRole(): void {
@@ -340,6 +330,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     if (leading === was && leader === this.#leader) return;
     this.#leader = leader;
     this.#runner.input({ kind: "role", leading, leader: this.#raft.health().leaderAddr });
+    if (leading && !was) this.#promotions.begin();
     if (!was || leading) return;
     this.#waits.end("the leader of the region changed");
     this.#links.disconnect();
@@ -357,6 +348,12 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       clockAheadMs: (region) => this.#alarms.of(region),
       objection: (region) => this.#reception.objection(region),
     });
+  }
+
+  #remarks(): RegionRemarks {
+    const { settings } = this.#parts;
+    const agreement = { strategy: settings.strategy, regions: allRegions(settings) };
+    return { agreement, promotion: this.#facts?.promotion };
   }
 
   /** Where another region is, by its own word. */

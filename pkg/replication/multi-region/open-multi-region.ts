@@ -5,7 +5,7 @@ import { MessageType, type Transport } from "../ports/index.js";
 import { type OpenRaftParts, openRaft, raftTickMs } from "../raft/index.js";
 import { createRegionCore, type RegionCoreOptions } from "./core/index.js";
 import { MultiRegionMode } from "./mode.js";
-import { allRegions, type RegionMessageHandler, type RegionWork } from "./mode-parts.js";
+import type { RegionMessageHandler, RegionWork } from "./mode-parts.js";
 import type { EncodeRegionOperation, RegionSettings } from "./operations.js";
 import { REGION_WIRE_LIMITS } from "./wire/index.js";
 
@@ -67,7 +67,6 @@ export async function openMultiRegion(parts: OpenMultiRegionParts): Promise<Mult
   const tickMs = raftTickMs(settings);
   return new MultiRegionMode({
     settings: own,
-    agreement: { strategy: own.strategy, regions: allRegions(own) },
     openRaft: (ordered) => {
       work = ordered;
       return raft;

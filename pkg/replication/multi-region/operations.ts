@@ -17,6 +17,7 @@ export type RegionOperation =
   | { readonly op: "settle"; readonly settings: RegionSettings }
   | { readonly op: "adopt"; readonly settings: RegionSettings }
   | { readonly op: "forget"; readonly beforeMs: number; readonly after: string }
+  | { readonly op: "promote"; readonly region: RegionId; readonly epoch: number }
   | { readonly op: "readmit"; readonly region: RegionId; readonly contains: Vector };
 
 /**

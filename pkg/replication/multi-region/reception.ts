@@ -1,11 +1,11 @@
 import type { RegionId } from "../../base/index.js";
 import { ReplicationError } from "../errors.js";
-import type { PeerMessage, PeerPayload, RegionFacts } from "../ports/index.js";
+import type { PeerMessage, PeerPayload, Promotion, RegionFacts } from "../ports/index.js";
 import type { ChangesAnswer, ChangesMessage } from "./core/index.js";
 import {
   type RegionAgreement,
-  readAgreement,
   readChangesFrame,
+  readRemarks,
   toAnswerFrame,
 } from "./wire/index.js";
 
@@ -14,6 +14,8 @@ export interface ReceptionParts {
   isLeading(): boolean;
   /** Into the core. */
   take(message: ChangesMessage): Promise<ChangesAnswer>;
+  /** What the sender says of the promoted region. */
+  promoted(promotion: Promotion | undefined): void;
   /** Once, until it changes. */
   note(region: RegionId, reason: string): void;
 }
@@ -51,7 +53,9 @@ export class Reception {
     const facts = this.#parts.facts();
     if (facts !== undefined && this.#parts.isLeading() && facts.known.has(message.from)) {
       this.#heard.set(message.from, message.contains.get(message.from) ?? 0);
-      if (this.#disagrees(message.from, facts, readAgreement(payload))) {
+      const { agreement, promotion } = readRemarks(payload);
+      this.#parts.promoted(promotion);
+      if (this.#disagrees(message.from, facts, agreement)) {
         return toAnswerFrame({ kind: "refused", reason: "settings" });
       }
     }

@@ -32,6 +32,7 @@ export class RegionOrders {
     this.#parts = parts;
     this.#works = {
       "region status": async () => this.#status(),
+      "promote region": (args) => this.#promote(args),
       "give up region": (args) => this.#giveUp(args),
       "readmit region": (args) => this.#readmit(args),
       "adopt region": () => this.#adopt(),
@@ -58,6 +59,8 @@ export class RegionOrders {
       region: settings.self,
       data_of: facts?.self ?? null,
       strategy: facts?.strategy ?? settings.strategy,
+      promoted: facts?.promotion?.region ?? null,
+      promotion: facts?.promotion?.epoch ?? 0,
       clock_ms: facts?.clockMs ?? null,
       obstacle: obstacle()?.message ?? null,
       contains: Object.fromEntries(have),
@@ -76,6 +79,32 @@ export class RegionOrders {
           contains: known === undefined ? null : Object.fromEntries(known),
           ...(facts === undefined ? {} : toldOf(id, facts, heard(id))),
         };
+      }),
+    };
+  }
+
+  /** What the others had told that is not here is shown, and no reason to refuse: it may be lost. */
+  async #promote(args: Order["args"]): Promise<JsonValue> {
+    const { settings, heard, obstacle } = this.#parts;
+    const { self } = settings;
+    const facts = this.#parts.facts();
+    const stopped = obstacle();
+    if (stopped !== undefined) throw stopped;
+    if (facts === undefined) throw new ReplicationError("NO_LEADER", "the region is being founded");
+    if (args.region !== undefined && toRegion(args.region) !== self) {
+      throw new ReplicationError("CONFLICT", `this node is of region "${self}"`, {
+        hint: `ask a node of region "${String(args.region)}"`,
+      });
+    }
+    const epoch = (facts.promotion?.epoch ?? 0) + 1;
+    await this.#write({ op: "promote", region: self, epoch });
+    return {
+      promoted: self,
+      epoch,
+      was: facts.promotion?.region ?? null,
+      missing: facts.others.flatMap((region): JsonValue[] => {
+        const told = toldOf(region, facts, heard(region));
+        return told.missing > 0 ? [{ region, ...told }] : [];
       }),
     };
   }
@@ -135,7 +164,7 @@ function toldOf(
   region: RegionId,
   { have, known }: RegionFacts,
   heard: number | undefined,
-): { readonly [name: string]: JsonValue } {
+): { readonly received: number; readonly told: number; readonly missing: number } {
   const received = have.get(region) ?? 0;
   const counts = [...known.values()].map((vector) => vector.get(region) ?? 0);
   const told = Math.max(received, heard ?? 0, ...counts);

@@ -1,11 +1,14 @@
 import type { LogIndex, RegionId, RequestId } from "../../base/index.js";
 import type { Clock } from "../../runtime/index.js";
 import type { Answer } from "../driver/driver.js";
+import type { Proposal } from "../driver/effects.js";
 import { ReplicationError } from "../errors.js";
 
 export interface RegionWaitsParts {
   readonly clock: Clock;
   readonly self: RegionId;
+  /** Every write waits; else those that ask for it. */
+  readonly all: boolean;
   /** Longest that an answer waits for another region, in milliseconds. */
   readonly patienceMs: number;
   /** Into the core; `released` follows unless `forsake` comes before. */
@@ -28,6 +31,8 @@ interface Group {
  */
 export class RegionWaits {
   readonly #parts: RegionWaitsParts;
+  /** Tickets of writes that ask for another region. */
+  readonly #asking = new Set<number>();
   /** Applied, and the state was not looked at since. */
   #fresh: Done[] = [];
   readonly #groups = new Map<RequestId, Group>();
@@ -37,8 +42,27 @@ export class RegionWaits {
     this.#parts = parts;
   }
 
-  hold(answers: readonly Done[]): void {
-    for (const answer of answers) this.#fresh.push(answer);
+  /** Writes on their way to the core, of this node's clients or of others'. */
+  asked(proposals: readonly Proposal[]): void {
+    for (const { ticket, durability } of proposals) {
+      if (durability === "region") this.#asking.add(ticket);
+    }
+  }
+
+  /** @returns the answers that need not wait */
+  hold(answers: readonly Answer[]): readonly Answer[] {
+    return answers.filter((answer) => {
+      const waits = this.#mustWait(answer);
+      this.#asking.delete(answer.ticket);
+      if (waits) this.#fresh.push(answer as Done);
+      return !waits;
+    });
+  }
+
+  /** Writes have whole numbers for tickets; nobody waits for one that was refused by the state. */
+  #mustWait(answer: Answer): boolean {
+    if ("refused" in answer || !answer.result.ok || !Number.isInteger(answer.ticket)) return false;
+    return this.#parts.all || this.#asking.has(answer.ticket);
   }
 
   /** @param seq - changes of this region as of that entry, or a later one */

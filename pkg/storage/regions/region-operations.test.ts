@@ -242,3 +242,21 @@ test("MR-24 a write that no command of another region could hold is refused, and
   expect(await us.hear(eu)).toMatchObject({ applied: 1 });
   expect(await us.seen(["a"])).toEqual(await eu.seen(["a"]));
 });
+
+test("MR-50 the promotion with the highest number counts everywhere, whatever came first", async () => {
+  const [eu, us] = await pair();
+  const promote = (region: RegionId, epoch: number) =>
+    encodeRegionOperation({ op: "promote", region, epoch });
+  const told = [promote(EU, 1), promote(US, 2), promote(EU, 2)];
+  for (const command of told) expect(await eu.run(command)).toMatchObject({ ok: true });
+  for (const command of [...told].reverse()) await us.run(command);
+  for (const node of [eu, us]) {
+    expect(await node.storage.regions.facts()).toMatchObject({
+      promotion: { region: US, epoch: 2 },
+    });
+    await node.isConsistent();
+  }
+  expect(await eu.run(promote(AP, 3))).toMatchObject({ code: "NOT_FOUND" });
+  await eu.reopen();
+  expect(eu.storage.region()?.promotion).toEqual({ region: US, epoch: 2 });
+});

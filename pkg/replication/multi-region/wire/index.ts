@@ -1,9 +1,10 @@
 export { REGION_WIRE_LIMITS } from "./limits.js";
 export {
   type RegionAgreement,
-  readAgreement,
+  type RegionRemarks,
   readAnswerFrame,
   readChangesFrame,
+  readRemarks,
   toAnswerFrame,
   toChangesFrame,
 } from "./region-wire.js";

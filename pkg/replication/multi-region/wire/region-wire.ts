@@ -1,5 +1,10 @@
 import { isSafeCount, parseRegionId, type RegionId, unreachable } from "../../../base/index.js";
-import { MessageType, type PeerMessage, type PeerPayload } from "../../ports/index.js";
+import {
+  MessageType,
+  type PeerMessage,
+  type PeerPayload,
+  type Promotion,
+} from "../../ports/index.js";
 import { PayloadFields } from "../../wire/index.js";
 import type { ChangesAnswer, ChangesMessage, ChangesRun, Vector } from "../core/index.js";
 import { REGION_WIRE_LIMITS } from "./limits.js";
@@ -13,26 +18,37 @@ export interface RegionAgreement {
   readonly regions: readonly RegionId[];
 }
 
+/** What goes with every message beside changes. */
+export interface RegionRemarks {
+  readonly agreement?: RegionAgreement | undefined;
+  readonly promotion?: Promotion | undefined;
+}
+
 /** What a region tells another one, as it crosses the wire; each change as its origin wrote it. */
 export function toChangesFrame(
   { from, contains, runs }: ChangesMessage,
-  agreement?: RegionAgreement,
+  { agreement, promotion }: RegionRemarks = {},
 ): PeerMessage {
   const payload = {
     from,
     contains: pairs(contains),
     runs: runs.map(({ origin, firstSeq, texts }) => [origin, firstSeq, texts]),
     ...(agreement === undefined ? {} : { agreement: { ...agreement } }),
+    ...(promotion === undefined ? {} : { promotion: { ...promotion } }),
   };
   return { type: MessageType.regionChanges, payload };
 }
 
 /**
- * @returns undefined for a sender that does not say
+ * What a sender says beside its changes; of an older version it says nothing.
  * @throws ReplicationError `INVALID` naming what is wrong
  */
-export function readAgreement(payload: PeerPayload): RegionAgreement | undefined {
-  const all = new PayloadFields(payload, "region_changes");
+export function readRemarks(payload: PeerPayload): RegionRemarks {
+  const fields = new PayloadFields(payload, "region_changes");
+  return { agreement: readAgreement(fields), promotion: readPromotion(fields) };
+}
+
+function readAgreement(all: PayloadFields): RegionAgreement | undefined {
   if (all.value("agreement") === undefined) return undefined;
   const fields = all.fields("agreement");
   const regions = fields.list("regions", regionsMax).map((region) => {
@@ -41,6 +57,14 @@ export function readAgreement(payload: PeerPayload): RegionAgreement | undefined
     return id;
   });
   return { strategy: fields.text("strategy", 64), regions };
+}
+
+function readPromotion(all: PayloadFields): Promotion | undefined {
+  if (all.value("promotion") === undefined) return undefined;
+  const fields = all.fields("promotion");
+  const epoch = fields.count("epoch");
+  if (epoch === 0) throw fields.bad("epoch", "a whole number from 1");
+  return { region: readRegion(fields, "region"), epoch };
 }
 
 /** @throws ReplicationError `INVALID` naming what is wrong */
