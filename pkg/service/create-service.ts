@@ -22,6 +22,7 @@ import { type AuthenticationPolicy, Authenticator } from "./authentication.js";
 import { parseBookmark, toBookmark } from "./bookmark.js";
 import { ChangeFeed } from "./change-feed.js";
 import { conflictActions } from "./conflict-actions.js";
+import { ConflictMeter } from "./conflict-meter.js";
 import { EventFan } from "./event-fan.js";
 import { CHECK_NAMES, type CheckName, runChecks } from "./health-checks.js";
 import { History } from "./history.js";
@@ -94,6 +95,7 @@ class NodeService implements Service {
   readonly #fan: EventFan;
   readonly #gauges: ReplicationGauges;
   readonly #meters: WriteMeters;
+  readonly #conflicts: ConflictMeter | undefined;
   readonly #adminActions: AdminActions;
   readonly #stopRecording: readonly (() => void)[];
   readonly #readLevel: ReadLevel;
@@ -110,7 +112,10 @@ class NodeService implements Service {
     this.authenticator = new Authenticator(parts.authentication, parts.clock);
     this.#feed = new ChangeFeed(parts.storage, parts.timers, limits);
     this.#history = new History(limits.historyEventsMax);
-    this.#fan = new EventFan(parts.replicator, parts.clock, parts.timers, limits);
+    this.#fan = new EventFan(parts, limits);
+    if (hasConflicts(parts.storage)) {
+      this.#conflicts = new ConflictMeter(parts.storage, parts.metrics);
+    }
     this.#gauges = new ReplicationGauges(parts.metrics);
     this.#meters = new WriteMeters(parts.metrics, parts.clock);
     this.#stopRecording = [
@@ -202,6 +207,7 @@ class NodeService implements Service {
   async refreshMetrics(): Promise<void> {
     this.#meters.publish();
     this.#gauges.set(await this.#parts.replicator.health());
+    await this.#conflicts?.count();
   }
 
   history() {

@@ -1,11 +1,19 @@
 import type { Replicator } from "../replication/index.js";
 import { ReplicationError } from "../replication/index.js";
 import type { Cancel, Clock, Timers } from "../runtime/index.js";
+import type { ConflictNotice, ConflictReads } from "../storage/index.js";
 import type { ServiceEvent } from "./service.js";
 
+export interface EventSources {
+  readonly replicator: Replicator;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly storage: Partial<ConflictReads>;
+}
+
 /**
- * Hands the node's events to any number of listeners, up to a bound, and adds the lag: while
- * someone listens it is looked at from time to time, and told when it has changed.
+ * Hands the node's events to any number of listeners, up to a bound, and adds lag and conflicts:
+ * while someone listens both are looked at from time to time, and told when there is something new.
  */
 export class EventFan {
   readonly #replicator: Replicator;
@@ -13,19 +21,20 @@ export class EventFan {
   readonly #timers: Timers;
   readonly #limits: { readonly eventListenersMax: number; readonly lagPollMs: number };
   readonly #listeners = new Set<(event: ServiceEvent) => void>();
+  readonly #storage: Partial<ConflictReads>;
   readonly #stop: () => void;
   #cancelPoll: Cancel = () => {};
   #lag = "";
+  #conflictsSeen = 0;
 
   constructor(
-    replicator: Replicator,
-    clock: Clock,
-    timers: Timers,
+    { replicator, clock, timers, storage }: EventSources,
     limits: { readonly eventListenersMax: number; readonly lagPollMs: number },
   ) {
     this.#replicator = replicator;
     this.#clock = clock;
     this.#timers = timers;
+    this.#storage = storage;
     this.#limits = limits;
     this.#stop = replicator.onEvent((event) => this.#tell(event));
   }
@@ -39,7 +48,10 @@ export class EventFan {
       });
     }
     this.#listeners.add(listener);
-    if (this.#listeners.size === 1) this.#poll();
+    if (this.#listeners.size === 1) {
+      this.#newConflicts().catch(() => {});
+      this.#poll();
+    }
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.#cancelPoll();
@@ -59,11 +71,9 @@ export class EventFan {
   #poll(): void {
     this.#cancelPoll();
     this.#cancelPoll = this.#timers.after(this.#limits.lagPollMs, () => {
-      this.#tellLag()
-        .catch(() => {})
-        .finally(() => {
-          if (this.#listeners.size > 0) this.#poll();
-        });
+      void Promise.allSettled([this.#tellLag(), this.#tellConflicts()]).finally(() => {
+        if (this.#listeners.size > 0) this.#poll();
+      });
     });
   }
 
@@ -73,5 +83,18 @@ export class EventFan {
     if (lag === this.#lag) return;
     this.#lag = lag;
     this.#tell({ kind: "lag", lagEntries, lagMs, at: this.#clock.wallMs() });
+  }
+
+  async #tellConflicts(): Promise<void> {
+    for (const { kind, ...notice } of await this.#newConflicts()) {
+      this.#tell({ kind: "conflict", conflict: kind, ...notice, at: this.#clock.wallMs() });
+    }
+  }
+
+  /** Of those that came up while nobody listened nobody is told. */
+  async #newConflicts(): Promise<readonly ConflictNotice[]> {
+    const news = await this.#storage.conflictNews?.(this.#conflictsSeen);
+    this.#conflictsSeen = news?.total ?? 0;
+    return news?.notices ?? [];
   }
 }

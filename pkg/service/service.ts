@@ -9,6 +9,7 @@ import type {
 import type { SnapshotReader } from "../replication/ports/index.js";
 import type {
   Change,
+  ConflictNotice,
   EdgeQuery,
   GraphCounts,
   GraphEdge,
@@ -62,9 +63,21 @@ export interface ChangesRequest {
   readonly signal: AbortSignal;
 }
 
-/** What a listener of `onEvent` is told: the node's events, and its lag when that has changed. */
+/**
+ * What a listener of `onEvent` is told: the node's events, its lag when that has changed, and
+ * conflicts between regions as they come up here; of very many at once only the latest.
+ */
 export type ServiceEvent =
   | ReplicatorEvent
+  | {
+      readonly kind: "conflict";
+      readonly conflict: ConflictNotice["kind"];
+      readonly id: string;
+      /** `n:` or `e:` and the id of the thing. */
+      readonly key: string;
+      readonly field: string;
+      readonly at: number;
+    }
   | {
       readonly kind: "lag";
       readonly lagEntries: number;

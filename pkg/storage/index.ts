@@ -50,6 +50,7 @@ export {
   planEviction,
 } from "./objects/plan-eviction.js";
 export type { ClosedConflict, Conflict, ConflictVersion } from "./regions/conflict.js";
+export type { ConflictNews, ConflictNotice } from "./regions/conflict-news.js";
 export type { Image, Resolver } from "./regions/decide.js";
 export { REGION_LIMITS } from "./regions/limits.js";
 export {

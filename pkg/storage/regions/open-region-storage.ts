@@ -10,6 +10,7 @@ import type { SqliteStorage, SqliteStorageOptions } from "../sqlite/sqlite-stora
 import { WorkerStorage } from "../sqlite/worker-storage.js";
 import type { WriterPortSource } from "../threads/state-machine-port.js";
 import type { Conflict } from "./conflict.js";
+import type { ConflictNews } from "./conflict-news.js";
 import type { Resolver } from "./decide.js";
 import type { RegionalOptions } from "./open-session.js";
 import type { WriterRegionLog } from "./region-log.js";
@@ -27,6 +28,8 @@ export interface ConflictReads {
   conflict(id: string): Awaitable<Conflict | undefined>;
   /** Conflicts that are over, the latest first, as far as they are still listed. */
   endedConflicts(after: string, limit: number): Awaitable<ConflictPage<EndedConflict>>;
+  /** What came up on this node since the file was opened, behind a number of it. */
+  conflictNews(after: number): Awaitable<ConflictNews>;
 }
 
 /** The graph of a region in one SQLite file. */
@@ -133,6 +136,10 @@ export class SingleThreadRegion
   endedConflicts(after: string, limit: number): ConflictPage<EndedConflict> {
     return this.latest().endedConflicts(after, limit);
   }
+
+  conflictNews(after: number): ConflictNews {
+    return this.rules.conflictNews(after);
+  }
 }
 
 class WorkerRegion extends WorkerStorage implements RegionStorage {
@@ -152,5 +159,9 @@ class WorkerRegion extends WorkerStorage implements RegionStorage {
 
   endedConflicts(after: string, limit: number): Promise<ConflictPage<EndedConflict>> {
     return this.scan("endedConflicts", after, limit);
+  }
+
+  conflictNews(after: number): Promise<ConflictNews> {
+    return this.askWriter("conflictNews", after);
   }
 }

@@ -349,3 +349,28 @@ test("MR-23 a resolver beside threads is refused before anything is touched", as
     message: expect.stringContaining('threads "single"'),
   });
 });
+
+test("MR-21 each node notes the conflicts that came up, once, and not those that went on", async () => {
+  const [eu, us] = await pair("manual");
+  const news = (node: Node, after: number) => {
+    const { total, notices } = node.storage.conflictNews(after);
+    return [total, ...notices.map(({ key, kind }) => `${kind} ${key}`)];
+  };
+  await eu.write([put("a", { x: 0, y: 0 }), put("b"), link("e", "a", "b")]);
+  await exchange(eu, us);
+  await eu.write([put("a", { x: "eu", y: "eu" })]);
+  await eu.write([{ op: "delete_node", id: "b", detach: true }]);
+  await us.write([put("a", { x: "us", y: "us" })]);
+  await us.write([link("f", "b", "a")]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    const [total, ...kinds] = news(node, 0);
+    expect([total, kinds.sort()]).toEqual([3, ["edge_end e:f", "value n:a", "value n:a"]]);
+    expect(news(node, 2)).toHaveLength(2);
+    expect(news(node, 3)).toEqual([3]);
+  }
+  await us.write([{ op: "patch_node", id: "a", properties: { z: 1 } }]);
+  await exchange(eu, us);
+  expect(news(eu, 3)).toEqual([3]);
+  expect(eu.storage.conflictNews(0).strategy).toBe("manual");
+});

@@ -9,6 +9,7 @@ import type { Envelope } from "../envelope.js";
 import { GraphRules } from "../graph-rules.js";
 import { type Counts, type Prepared, refusedCommand, type StateRules } from "../state-engine.js";
 import { type ClosedEntry, closedName } from "./closed-conflicts.js";
+import { type ConflictNews, ConflictNewsKeeper } from "./conflict-news.js";
 import { REGION_LIMITS } from "./limits.js";
 import { materialize, type Session } from "./materialize.js";
 import { openSession, type RegionalOptions, regionOfNotes } from "./open-session.js";
@@ -37,6 +38,7 @@ export class RegionalRules implements StateRules {
   readonly #graph: GraphRules;
   readonly #options: RegionalOptions;
   readonly #pending = new PendingChanges();
+  readonly #news = new ConflictNewsKeeper();
   #region: Region | undefined;
   #note: TextRecord | undefined;
   #closed = new Map<string, TextRecord>();
@@ -60,6 +62,10 @@ export class RegionalRules implements StateRules {
   /** undefined: not founded yet. */
   get region(): Region | undefined {
     return this.#region;
+  }
+
+  conflictNews(after: number): ConflictNews {
+    return { ...this.#news.since(after), strategy: this.#region?.settings.strategy };
   }
 
   /** Changes of a region, its own or another's, that are not written down yet. */
@@ -153,6 +159,7 @@ export class RegionalRules implements StateRules {
         const region = work.region ?? (this.#region as Region);
         const floor = join(region.floor, state.stable());
         this.#keep({ ...region, meta: state.meta, floor }, digest, version);
+        this.#news.note(told, things, state);
         if (this.#pending.chars > REGION_LIMITS.pendingCharsMax) this.flush();
       },
     };

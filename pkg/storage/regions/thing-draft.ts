@@ -95,6 +95,13 @@ export class ThingDraft implements ThingStore {
     if (drafted.before === undefined && (marks & Mark.hidden) !== 0) drafted.changed = true;
   }
 
+  /** Of what the command has looked at: what is in conflict, or hidden by one, after it. */
+  disputedKeys(): readonly string[] {
+    const isDisputed = (marks: number) =>
+      marks !== UNKNOWN && (marks & (Mark.disputed | Mark.hidden)) !== 0;
+    return [...this.#drafted].filter(([, { marks }]) => isDisputed(marks)).map(([key]) => key);
+  }
+
   commit(digest: DigestSums, version: number): void {
     for (const [key, drafted] of this.#drafted) {
       const { before, thing, changed, marks } = drafted;

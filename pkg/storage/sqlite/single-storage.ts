@@ -110,6 +110,10 @@ export class SingleThreadStorage<
     return this.#machine.close();
   }
 
+  protected get rules(): Rules {
+    return this.#machine.rules;
+  }
+
   /** A reader that sees everything applied. */
   protected latest(): Reader {
     return this.#machine.latest().reader;

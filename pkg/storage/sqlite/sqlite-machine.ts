@@ -81,6 +81,12 @@ export class SqliteMachine<Rules extends StateRules, Reader> implements StateMac
     return this.#writer.applyBatch(entries);
   }
 
+  /** Those that apply now; a restore puts others in their place. */
+  get rules(): Rules {
+    this.#assertOpen();
+    return this.#writer.rules;
+  }
+
   getWALPosition(): Position {
     return this.#writer.applied;
   }

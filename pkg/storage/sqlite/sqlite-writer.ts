@@ -100,6 +100,10 @@ export class SqliteWriter<Rules extends StateRules> {
     return this.#engine.position;
   }
 
+  get rules(): Rules {
+    return this.#store.rules;
+  }
+
   get regions(): RegionLog | undefined {
     return this.#store.regions;
   }

@@ -218,6 +218,12 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
     return this.#control.call("write", [command]);
   }
 
+  /** Asks the writing thread, which answers between two batches. */
+  protected async askWriter<T>(method: string, ...question: readonly unknown[]): Promise<T> {
+    this.live();
+    return this.#control.call(method, question);
+  }
+
   /** Asks the thread for long reads, once what is applied is committed. */
   protected async scan<T>(method: string, ...question: readonly unknown[]): Promise<T> {
     await this.#commit();

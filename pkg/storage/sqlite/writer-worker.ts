@@ -13,6 +13,7 @@ import type { Logger } from "../../runtime/index.js";
 import { systemTimers } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
 import { toOperationResult } from "../offline-writes.js";
+import { RegionalRules } from "../regions/regional-rules.js";
 import { serveStateMachine } from "../threads/state-machine-port.js";
 import { CallClient, serveCalls } from "../threads/thread-calls.js";
 import { latestRegionLog } from "./region-log.js";
@@ -137,6 +138,11 @@ serveCalls(data.control, {
   commit: () => opened().commit(),
   write: (command: DecodedCommand) =>
     toOperationResult(opened().write((rules, version) => rules.prepareCommand(command, version))),
+  conflictNews: (after: number) => {
+    const { rules } = opened();
+    invariant(rules instanceof RegionalRules, "only a region is asked for conflicts");
+    return rules.conflictNews(after);
+  },
   setPosition: (position: Position) => opened().setPosition(position),
   close: () => writer?.close(),
 });
