@@ -4,7 +4,11 @@ import { StateMachineError } from "../../pkg/replication/ports/index.js";
 import { decodeSnapshot, type SnapshotManifest } from "../../pkg/replication/snapshot/index.js";
 import { type FileSystem, noMetrics, silentLogger } from "../../pkg/runtime/index.js";
 import { nodeFileSystem, systemClock, systemRandom } from "../../pkg/runtime/node/index.js";
-import { openSqliteStorage } from "../../pkg/storage/index.js";
+import {
+  openRegionStorage,
+  openSqliteStorage,
+  type SqliteStorage,
+} from "../../pkg/storage/index.js";
 import { openSegmentedLog } from "../../pkg/storage/log/index.js";
 import {
   type DataFolders,
@@ -45,7 +49,8 @@ export async function snapshotRestore(options: RestoreOptions, io: Io): Promise<
     const wanted = loaded.config.nodeId ?? place.nodeId() ?? null;
     await place.clearStage();
     io.progress(`restoring ${file}`);
-    const nodeId = await build(file, place.stage, wanted, fileSystem);
+    const building = { file, stage: place.stage, wanted };
+    const nodeId = await buildEither(loaded, building, place, fileSystem);
     const stamp = new Date(systemClock.wallMs()).toISOString().replace(/[-:]/g, "");
     const kept = await place.exchange(nodeId, stamp);
     return restored({ folders, manifest, nodeId, kept, loaded });
@@ -55,22 +60,48 @@ export async function snapshotRestore(options: RestoreOptions, io: Io): Promise<
   }
 }
 
+type OpenStorage = (path: string, clusterId: string) => Promise<SqliteStorage>;
+
+const openGraph: OpenStorage = (path, clusterId) =>
+  openSqliteStorage({ path, threads: "single", clusterId });
+const openRegion: OpenStorage = (path, clusterId) =>
+  openRegionStorage({ path, threads: "single", clusterId });
+
+interface Building {
+  readonly file: string;
+  readonly stage: DataFolders;
+  readonly wanted: string | null;
+}
+
+/** A snapshot does not say outside whether it holds a graph or a region's: the likelier is tried. */
+async function buildEither(
+  loaded: LoadedConfig,
+  building: Building,
+  place: RestorePlace,
+  fileSystem: FileSystem,
+): Promise<NodeId> {
+  const isRegion = loaded.config.mode === "multi_region";
+  const [likely, other] = isRegion ? [openRegion, openGraph] : [openGraph, openRegion];
+  try {
+    return await build(building, likely, fileSystem);
+  } catch (error) {
+    if (!(error instanceof StateMachineError)) throw error;
+    await place.clearStage();
+    return build(building, other, fileSystem).catch(() => Promise.reject(error));
+  }
+}
+
 /** @returns the id that the node has from now on */
 async function build(
-  file: string,
-  stage: DataFolders,
-  wanted: string | null,
+  { file, stage, wanted }: Building,
+  open: OpenStorage,
   fileSystem: FileSystem,
 ): Promise<NodeId> {
   await fileSystem.makeDirectory(stage.dataDir);
   await fileSystem.makeDirectory(stage.replicationDir);
   const { manifest, chunks } = await decodeSnapshot(readSnapshotFile(file));
   const { clusterId, position } = manifest;
-  const storage = await openSqliteStorage({
-    path: databaseFile(stage),
-    threads: "single",
-    clusterId,
-  });
+  const storage = await open(databaseFile(stage), clusterId);
   try {
     const got = await storage.restore(chunks());
     if (got.index !== position.index || got.term !== position.term) {

@@ -4,7 +4,11 @@ import { dirname } from "node:path";
 import type { LoadedConfig } from "../../pkg/config/index.js";
 import { encodeSnapshot } from "../../pkg/replication/snapshot/index.js";
 import { nodeFileSystem, systemClock } from "../../pkg/runtime/node/index.js";
-import { openSqliteStorage } from "../../pkg/storage/index.js";
+import {
+  openRegionStorage,
+  openSqliteStorage,
+  type SqliteStorage,
+} from "../../pkg/storage/index.js";
 import { databaseFile } from "../../pkg/wiring/index.js";
 import { EXIT } from "../exit-codes.js";
 import { type Answer, bytesText } from "./answer.js";
@@ -40,7 +44,7 @@ export async function snapshotSaveOffline(
   const lock = await place.lock();
   try {
     const { clusterId } = loaded.config.cluster;
-    const storage = await openSqliteStorage({ path, threads: "single", clusterId });
+    const storage = await openStored(path, clusterId);
     try {
       const reader = await storage.snapshot();
       const manifest = {
@@ -60,6 +64,16 @@ export async function snapshotSaveOffline(
     }
   } finally {
     lock.release();
+  }
+}
+
+/** A region's storage would make a region's file of a graph's, so that one is tried last. */
+async function openStored(path: string, clusterId: string): Promise<SqliteStorage> {
+  const options = { path, threads: "single", clusterId } as const;
+  try {
+    return await openSqliteStorage(options);
+  } catch (error) {
+    return openRegionStorage(options).catch(() => Promise.reject(error));
   }
 }
 
