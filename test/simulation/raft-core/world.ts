@@ -7,8 +7,9 @@ import type {
   RaftMessage,
   Rules,
 } from "../../../pkg/replication/raft/index.js";
-import { EventQueue } from "../../support/event-queue.js";
 import { type SeededRandom, seededRandom } from "../../support/index.js";
+import { Timeline } from "../support/timeline.js";
+import type { Application } from "./application.js";
 import { Checker, Violation } from "./checker.js";
 import { DRIVER_STALL, firstDiskOf, SimNode, TICK } from "./sim-node.js";
 import type { Swarm } from "./swarm.js";
@@ -22,20 +23,22 @@ export class World {
   readonly checker = new Checker();
   readonly nodes = new Map<NodeId, SimNode>();
   readonly ids: readonly NodeId[];
-  readonly #events = new EventQueue();
+  readonly time: Timeline;
+  readonly #app: Application | undefined;
   readonly cuts = new Set<string>();
   readonly notes = new Map<string, number>();
-  now = 0;
   steps = 0;
   calm = false;
   calmSince = 0;
-  #order = 0;
   trace = 0;
 
   constructor(
     readonly swarm: Swarm,
     rules: Rules,
+    shared: { readonly time?: Timeline; readonly app?: Application } = {},
   ) {
+    this.time = shared.time ?? new Timeline();
+    this.#app = shared.app;
     this.random = seededRandom(`world-${swarm.seed}`);
     const count = swarm.voters + swarm.spares;
     this.ids = Array.from({ length: count }, (_, at) => `n${at + 1}` as NodeId);
@@ -74,18 +77,17 @@ export class World {
       this.after(this.random.below(500), () => this.boot(node));
   }
 
+  get now(): number {
+    return this.time.now;
+  }
+
   after(delay: number, run: () => void): void {
-    this.#order += 1;
-    this.#events.push({ atUs: this.now + delay, order: this.#order, run, cancelled: false });
+    this.time.after(delay, run);
   }
 
   /** Runs the next event. */
   turn(): boolean {
-    const event = this.#events.shift();
-    if (event === undefined) return false;
-    this.now = event.atUs;
-    event.run();
-    return true;
+    return this.time.turn();
   }
 
   node(id: NodeId): SimNode {
@@ -93,7 +95,7 @@ export class World {
   }
 
   /** Later, unless the process has died by then; a paused process gets it when it wakes. */
-  #later(node: SimNode, delay: number, run: () => void): void {
+  later(node: SimNode, delay: number, run: () => void): void {
     const { life } = node;
     this.after(delay, () => this.#whenAwake(node, life, run));
   }
@@ -110,15 +112,17 @@ export class World {
     this.checker.onBoot(node);
     node.lastTickAt = this.now;
     node.pausedUntil = 0;
+    this.#app?.booted(node);
     this.input(node, recovered);
-    this.#later(node, this.random.between(1, TICK), () => this.#tick(node));
+    this.later(node, this.random.between(1, TICK), () => this.#tick(node));
   }
 
   #tick(node: SimNode): void {
     this.#noticeGap(node);
     node.lastTickAt = this.now;
     this.input(node, { kind: "tick" });
-    this.#later(node, node.tickUnits, () => this.#tick(node));
+    this.#app?.ticked(node);
+    this.later(node, node.tickUnits, () => this.#tick(node));
   }
 
   /** The driver compares clocks before it hands anything to the core. */
@@ -132,6 +136,7 @@ export class World {
     if (!node.up) return;
     node.crash(this.random);
     this.checker.forget(node.id);
+    this.#app?.crashed(node);
   }
 
   wipe(node: SimNode): void {
@@ -173,6 +178,7 @@ export class World {
     node.core.assertInvariants(step.state);
     this.checker.onStep(node, before, this.nodes);
     for (const effect of step.effects) this.#carryOut(node, effect);
+    this.#app?.stepped(node);
     this.trace = (Math.imul(this.trace, 31) + step.effects.length + node.state.log.last) | 0;
   }
 
@@ -191,11 +197,11 @@ export class World {
         this.#sendSnapshot(node, effect);
         return;
       case "install":
-        this.#later(node, this.random.between(20, 400), () => this.#install(node, effect));
+        this.later(node, this.random.between(20, 400), () => this.#install(node, effect));
         return;
       case "apply":
         this.checker.onApply(node, effect.upTo);
-        this.#later(node, this.random.between(1, 30), () => this.#apply(node, effect.upTo));
+        this.later(node, this.random.between(1, 30), () => this.#apply(node, effect.upTo));
         return;
       case "note":
         this.notes.set(effect.event, (this.notes.get(effect.event) ?? 0) + 1);
@@ -204,6 +210,7 @@ export class World {
         return;
       default:
         this.checker.onAnswer(node, effect);
+        this.#app?.answered(node, effect);
     }
   }
 
@@ -226,7 +233,7 @@ export class World {
     if (node.syncing || seq === node.reportedSeq) return;
     node.syncing = true;
     const slow = node.slowUntil > this.now ? node.slowUntil - this.now : 0;
-    this.#later(node, slow + this.random.between(1, this.swarm.syncMax), () => {
+    this.later(node, slow + this.random.between(1, this.swarm.syncMax), () => {
       node.syncing = false;
       node.reportedSeq = seq;
       this.flushPending(node, seq);
@@ -250,8 +257,9 @@ export class World {
     }
     const part = this.random.chance(1, 4) ? this.random.between(node.applied, upTo) : upTo;
     node.applied = Math.max(node.applied, part);
+    this.#app?.applied(node);
     this.input(node, { kind: "applied", upTo: this.#position(node) });
-    if (part < upTo) this.#later(node, 5, () => this.#apply(node, upTo));
+    if (part < upTo) this.later(node, 5, () => this.#apply(node, upTo));
   }
 
   #position(node: SimNode): Position {
@@ -299,6 +307,7 @@ export class World {
     const { to, term } = effect;
     const position = this.#position(node);
     const config = node.live.configs(node.applied).at(-1);
+    this.#app?.copied(node);
     const delay = this.random.between(50, 600);
     const fails = config === undefined || (!this.calm && this.random.chance(1, 5));
     const from = node.id;
@@ -311,7 +320,7 @@ export class World {
         if (target.up) this.#deliverSnapshot(target, from, { position, config, term });
       });
     });
-    this.#later(node, delay + 50, () => {
+    this.later(node, delay + 50, () => {
       const done = fails || this.cuts.has(`${to}>${from}`) ? null : position;
       this.input(node, { kind: "snapshot_sent", to, term, position: done });
     });
@@ -335,6 +344,7 @@ export class World {
     }
     node.applied = position.index;
     node.appliedDurable = position.index;
+    this.#app?.installed(node);
     const known = this.checker.committed[position.index - 1];
     if (known?.entry.term !== position.term) throw new Violation("a snapshot of another history");
     this.input(node, { kind: "installed", position });

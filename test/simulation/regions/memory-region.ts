@@ -4,7 +4,8 @@ import type { ApplyResult, Digest, Entry } from "../../../pkg/replication/ports/
 import { compareUtf8 } from "../../../pkg/storage/canonical.js";
 import { MemoryStore } from "../../../pkg/storage/memory/memory-store.js";
 import type { Conflict } from "../../../pkg/storage/regions/conflict.js";
-import { openSession } from "../../../pkg/storage/regions/open-session.js";
+import type { Image, Resolver } from "../../../pkg/storage/regions/decide.js";
+import { openSession, type RegionalOptions } from "../../../pkg/storage/regions/open-session.js";
 import type { Region } from "../../../pkg/storage/regions/region-record.js";
 import {
   type ChangeRun,
@@ -23,6 +24,17 @@ class MemoryRegionStore extends MemoryStore implements RegionStore {
   readonly #edgeKeys = new Map<string, Set<string>>();
   readonly #notes = new Map<string, TextRecord>();
   readonly changes = new Map<string, { seq: number; text: string }[]>();
+
+  copyFrom(other: MemoryRegionStore): void {
+    for (const [id, node] of other.nodes) this.nodes.set(id, node);
+    for (const [id, edge] of other.edges) this.changeEdge(id, undefined, edge);
+    for (const [id, index] of other.indexes) this.indexes.set(id, index);
+    this.rows = [...other.rows];
+    for (const [key, { record, marks }] of other.things) this.things.set(key, { record, marks });
+    for (const [node, keys] of other.#edgeKeys) this.#edgeKeys.set(node, new Set(keys));
+    for (const [id, note] of other.#notes) this.#notes.set(id, note);
+    for (const [origin, kept] of other.changes) this.changes.set(origin, [...kept]);
+  }
 
   thing(key: string): TextRecord | undefined {
     return this.things.get(key)?.record;
@@ -69,7 +81,12 @@ class MemoryRegionStore extends MemoryStore implements RegionStore {
     else if (before !== undefined) this.#notes.delete(before.id);
   }
 
-  appendChanges({ origin, firstSeq, texts }: ChangeRun): void {
+  /** Changes since they were taken last, also of those that are not kept any more. */
+  appended: ChangeRun[] = [];
+
+  appendChanges(run: ChangeRun): void {
+    const { origin, firstSeq, texts } = run;
+    this.appended.push(run);
     const kept = this.changes.get(origin) ?? [];
     for (const [at, text] of texts.entries()) kept.push({ seq: firstSeq + at, text });
     this.changes.set(origin, kept);
@@ -87,14 +104,24 @@ class MemoryRegionStore extends MemoryStore implements RegionStore {
 /** One node's state machine, without a disk, for simulations of many runs. */
 export class MemoryRegion {
   readonly #store = new MemoryRegionStore();
-  readonly #options;
+  readonly #options: RegionalOptions;
   readonly #rules: RegionalRules;
   readonly #engine: StateEngine<RegionalRules>;
 
-  constructor(rules: RegionRules) {
-    this.#options = { rules, resolver: undefined };
+  constructor(rules: RegionRules, resolver?: Resolver) {
+    this.#options = { rules, resolver };
     this.#rules = new RegionalRules(this.#store, this.#options);
-    this.#engine = new StateEngine(this.#rules, this.#store, 100_000);
+    this.#engine = new StateEngine(this.#rules, this.#store, 5_000);
+  }
+
+  /** Another one that is as this one is now, and goes on by itself. */
+  copy(): MemoryRegion {
+    const { rules, resolver } = this.#options;
+    const twin = new MemoryRegion(rules, resolver);
+    twin.#store.copyFrom(this.#store);
+    twin.#rules.reload();
+    twin.#engine.load(this.#engine.state(), twin.#store.rows);
+    return twin;
   }
 
   get applied(): number {
@@ -127,12 +154,24 @@ export class MemoryRegion {
       .map(({ text }) => text);
   }
 
+  /** What was written down of the region's changes since it was asked last. */
+  takeAppended(origin: RegionId): readonly string[] {
+    const runs = this.#store.appended.filter((run) => run.origin === origin);
+    this.#store.appended = [];
+    return runs.flatMap(({ texts }) => texts);
+  }
+
   conflicts(): readonly Conflict[] {
     const session = openSession(this.#store, this.region as Region, this.#options);
     return this.#store.markedKeys(Mark.disputed | Mark.hidden, "", 1_000).flatMap((key) => {
       const thing = session.things.get(key);
       return thing === undefined ? [] : session.state.conflictsOf(thing);
     });
+  }
+
+  /** What readers see of one thing. */
+  image(key: string): Image | undefined {
+    return openSession(this.#store, this.region as Region, this.#options).state.image(key);
   }
 
   /** Key, labels, properties and shape of everything that readers see. */

@@ -22,6 +22,7 @@ export function pureOutcome(
   told: ReadonlyMap<RegionId, readonly string[]>,
   upTo: ReadonlyMap<RegionId, number>,
   strategy: Strategy,
+  moreNodes: readonly string[] = [],
 ): RegionOutcome {
   const self = parseRegionId("zz") as RegionId;
   const others = [...told.keys()];
@@ -40,7 +41,10 @@ export function pureOutcome(
       if (state.receive(parseChange(JSON.parse(next)), 1).outcome === "applied") moved = true;
     }
   }
-  const keys = [...NODE_IDS.map((id) => `n:${id}`), ...EDGE_IDS.map((id) => `e:${id}`)];
+  const keys = [
+    ...[...NODE_IDS, ...moreNodes].map((id) => `n:${id}`),
+    ...EDGE_IDS.map((id) => `e:${id}`),
+  ];
   const graph = keys.flatMap((key) => {
     const image = state.image(key);
     if (image === undefined) return [];

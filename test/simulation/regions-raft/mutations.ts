@@ -1,0 +1,119 @@
+import { join } from "../../../pkg/replication/multi-region/core/vectors.js";
+import { type BindingRules, SIM_RULES, type SimRules } from "./binding.js";
+
+/** One planted bug: the true rules with one decision, or two that belong together, taken wrongly. */
+export interface Mutation {
+  readonly name: string;
+  /** The first seed that shows it. */
+  readonly seed: number;
+  readonly machine?: Partial<SimRules["machine"]>;
+  readonly stream?: Partial<SimRules["stream"]>;
+  readonly binding?: Partial<BindingRules>;
+}
+
+const always = () => true;
+
+/** Each is a mistake of systems that replicate over regions; the checkers must find every one. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "MR-31 a batch that is dropped when the leader changes: the new one goes on from where the old one had sent",
+    seed: 2,
+    machine: { order: (have, seq) => (seq <= have ? "known" : "next") },
+    binding: { position: Math.max },
+  },
+  {
+    name: "MR-10 a gap is accepted, and the sender goes on from where it was",
+    seed: 2,
+    machine: { order: (have, seq) => (seq <= have ? "known" : "next") },
+    stream: { resumeAt: Math.max },
+  },
+  {
+    name: "MR-10 the position is not part of the entry: what comes twice is taken twice",
+    seed: 8,
+    machine: { order: () => "next" },
+  },
+  {
+    name: "MR-34 the position is told before the entry is applied",
+    seed: 8,
+    stream: { contained: join },
+  },
+  {
+    name: "MR-34 changes are answered when they are proposed",
+    seed: 2,
+    binding: { reports: "proposed" },
+  },
+  {
+    name: "MR-30 a leader that is one no more goes on",
+    seed: 3,
+    binding: { leads: (raftLeads, led) => raftLeads || led },
+  },
+  {
+    name: "MR-9 an echo: what came from another region is told as a write of one's own (FC-113)",
+    seed: 2,
+    binding: { echoes: true },
+  },
+  {
+    name: "MR-36 what is contained is told for ever (FC-113)",
+    seed: 2,
+    stream: { isNews: always },
+  },
+  {
+    name: "MR-36 what is contained is never told",
+    seed: 2,
+    stream: { isNews: () => false },
+  },
+  {
+    name: "MR-38 a write is acknowledged before another region has it",
+    seed: 2,
+    stream: { isThere: (seq, acknowledged) => seq <= acknowledged + 1 },
+  },
+  {
+    name: "MR-38 a wait that nobody knows the end of counts as reached",
+    seed: 2,
+    binding: { isReached: always },
+  },
+  {
+    name: "MR-6 a client that asks again is another client: increments count twice",
+    seed: 2,
+    binding: { retryId: (id, attempt) => `${id}-${attempt}` },
+  },
+  {
+    name: "MR-1 the clock follows the wall clock back",
+    seed: 1,
+    machine: { nextReading: (_, ms) => ({ ms, counter: 0 }) },
+  },
+  {
+    name: "MR-2 a tie that the region does not break (FC-109)",
+    seed: 8,
+    machine: { compare: (a, b) => a.ms - b.ms },
+  },
+  {
+    name: "MR-4 a conflict is not listed: a write takes the place of what it did not know",
+    seed: 2,
+    machine: { knew: always },
+  },
+  {
+    name: "MR-4 a write does not take the place of what it knew",
+    seed: 1,
+    machine: { knew: () => false },
+  },
+  {
+    name: "MR-11 a change is taken before what its writer knew",
+    seed: 3,
+    machine: { isReady: always },
+  },
+  {
+    name: "MR-14 a tombstone goes by age alone",
+    seed: 2,
+    machine: { mayForget: always },
+  },
+];
+
+export function mutate({ machine, stream, binding }: Mutation): SimRules {
+  return {
+    raft: SIM_RULES.raft,
+    machine: { ...SIM_RULES.machine, ...machine },
+    stream: { ...SIM_RULES.stream, ...stream },
+    binding: { ...SIM_RULES.binding, ...binding },
+  };
+}
