@@ -152,7 +152,7 @@ export const SETTINGS = {
   "cluster.ha.wal_batch_timeout": setting(
     timing(),
     "10ms",
-    "Not used: entries leave at once, and what gathers meanwhile shares a batch.",
+    "Within this long entries leave for a standby in `async`; in the other modes at once.",
     HA,
   ),
   "cluster.ha.reconnect_interval": setting(timing(), "200ms", "First wait before a retry.", HA),
