@@ -374,3 +374,27 @@ test("MR-21 each node notes the conflicts that came up, once, and not those that
   expect(news(eu, 3)).toEqual([3]);
   expect(eu.storage.conflictNews(0).strategy).toBe("manual");
 });
+
+test("MR-18 a graph's copy takes the place of what a region held, and becomes a region again", async () => {
+  const entries = new Entries();
+  const folder = mkdtempSync(join(tmpdir(), "region-"));
+  const graph = await openSqliteStorage({ path: join(folder, "graph.db"), threads: "single" });
+  await graph.applyBatch([entries.command([put("a", { x: 1 }, ["L"])])]);
+  const node = await Node.founded(settingsOf(EU));
+  await node.write([put("b")]);
+  const copy = await graph.snapshot();
+  expect(await node.storage.restore(copy.chunks())).toEqual(await graph.getWALPosition());
+  await copy.close();
+  expect((await node.storage.digest()).shards).toEqual((await graph.digest()).shards);
+  expect(node.storage.regions.facts()).toBeUndefined();
+  await node.reopen();
+  const settle = encodeRegionOperation({ op: "settle", settings: settingsOf(EU) });
+  const [founded] = await node.storage.applyBatch([entries.plain(settle)]);
+  expect(founded).toMatchObject({ ok: true });
+  expect(node.storage.region()?.base).toMatchObject({ seq: 1 });
+  await node.isConsistent();
+  const back = await node.storage.snapshot();
+  await expect(graph.restore(back.chunks())).rejects.toThrow(/holds region, not graph/);
+  await back.close();
+  await graph.close();
+});

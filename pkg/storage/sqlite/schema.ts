@@ -62,7 +62,7 @@ export function prepareSchema(
 }
 
 /** Files from before there were others hold the graph. */
-function storedModel(connection: Connection): unknown {
+export function storedModel(connection: Connection): unknown {
   return readMeta(connection, "model") ?? "graph";
 }
 

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { Position } from "../../base/index.js";
 import { type SnapshotReader, StateMachineError } from "../../replication/ports/index.js";
 import { type Connection, openConnection } from "./connection.js";
-import { identityProblem, readState, type StoreIdentity } from "./schema.js";
+import { identityProblem, readState, type StoreIdentity, storedModel } from "./schema.js";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -81,19 +81,29 @@ export async function receiveSnapshot(
   }
 }
 
-/** @throws StateMachineError `SNAPSHOT_INVALID` saying why the copy cannot be used */
-export function checkSnapshot(file: string, identity: StoreIdentity): void {
-  const problem = snapshotProblem(file, identity);
+/**
+ * @param growsFrom - a model of which a copy will do as well: opening makes it into one of ours
+ * @throws StateMachineError `SNAPSHOT_INVALID` saying why the copy cannot be used
+ */
+export function checkSnapshot(file: string, identity: StoreIdentity, growsFrom?: string): void {
+  const problem = snapshotProblem(file, identity, growsFrom);
   if (problem !== undefined) throw new StateMachineError("SNAPSHOT_INVALID", problem);
 }
 
-function snapshotProblem(file: string, identity: StoreIdentity): string | undefined {
+function snapshotProblem(
+  file: string,
+  identity: StoreIdentity,
+  growsFrom: string | undefined,
+): string | undefined {
   try {
     const copy = openConnection(file, "write");
     try {
       const check = copy.pragma("quick_check(1)", { simple: true });
       if (check !== "ok") return `the snapshot is damaged: ${String(check)}`;
-      const problem = identityProblem(copy, identity);
+      const problem =
+        growsFrom !== undefined && storedModel(copy) === growsFrom
+          ? identityProblem(copy, { ...identity, model: growsFrom })
+          : identityProblem(copy, identity);
       if (problem !== undefined) return problem;
       copy.pragma("journal_mode = delete");
       return readState(copy) === undefined ? "the snapshot holds no state" : undefined;

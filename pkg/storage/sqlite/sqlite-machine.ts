@@ -127,7 +127,7 @@ export class SqliteMachine<Rules extends StateRules, Reader> implements StateMac
     const file = restorePath(this.path);
     try {
       await receiveSnapshot(chunks, file);
-      checkSnapshot(file, this.#options.identity);
+      checkSnapshot(file, this.#options.identity, this.#options.model.growsFrom?.name);
       this.#view.close();
       this.#readConnection.close();
       await this.#writer.close({ discard: true });

@@ -109,7 +109,7 @@ async function restore(chunks: AsyncIterable<Uint8Array>): Promise<Position> {
   const file = restorePath(path);
   try {
     await receiveSnapshot(chunks, file);
-    checkSnapshot(file, identity);
+    checkSnapshot(file, identity, threadModel(data.settings).growsFrom?.name);
     await install(file);
   } finally {
     rmSync(file, { force: true });
