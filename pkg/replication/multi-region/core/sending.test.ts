@@ -60,6 +60,17 @@ test("MR-31 another node is tried where one does not lead, the one that was name
   ]);
 });
 
+test("MR-31 what was read for a region counts for nothing if it says meanwhile that it has more", () => {
+  const node = Driven.streaming({});
+  node.see({ have: vector({ eu: 20 }) });
+  const load = node.loaded().find(({ kind }) => kind === "load");
+  const ticket = load?.kind === "load" ? load.ticket : 0;
+  node.taken({ eu: 12 });
+  const loaded = { kind: "loaded", region: US, ticket, run: runOf(EU, 5, 8) } as const;
+  expect(sent(node.input(loaded))).toMatchObject([{ runs: [runOf(EU, 5, 8)] }]);
+  expect(node.state.senders.get(US)).toMatchObject({ next: 12 });
+});
+
 test("MR-32 changes leave when they are enough or have waited, and no more than the window holds", () => {
   const node = Driven.streaming({});
   expect(node.see({ have: vector({ eu: 1 }) })).toEqual([]);

@@ -96,7 +96,9 @@ function sendMessage(turn: Turn, region: RegionId, runs: readonly ChangesRun[]):
   const own = runs.find(({ origin }) => origin === self);
   const upTo = own === undefined ? sender.next : own.firstSeq + own.texts.length - 1;
   const inFlight = [...sender.inFlight, { ticket, upTo, contains }];
-  setSender(turn, region, { inFlight, next: upTo, toldAt: turn.s.now, waitingSince: null });
+  // It may have said meanwhile that it contains more, by what another leader of ours had sent.
+  const next = Math.max(sender.next, upTo);
+  setSender(turn, region, { inFlight, next, toldAt: turn.s.now, waitingSince: null });
   const message = { from: self, contains, runs };
   turn.effects.push({ kind: "send", region, ticket, message });
 }
