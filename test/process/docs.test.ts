@@ -12,6 +12,7 @@ import { SERVICE_LIMITS } from "../../pkg/service/limits.js";
 import { STORAGE_LIMITS } from "../../pkg/storage/limits.js";
 import { LOG_LIMITS } from "../../pkg/storage/log/limits.js";
 import { OBJECT_LIMITS } from "../../pkg/storage/objects/limits.js";
+import { REGION_LIMITS } from "../../pkg/storage/regions/limits.js";
 import { DEFAULT_LIMITS as TRANSPORT_LIMITS } from "../../pkg/transport/tcp/options.js";
 import { runNode } from "./support/ended.js";
 import { anchors, commandTexts } from "./support/markdown.js";
@@ -133,6 +134,7 @@ describe("docs/architecture/limits.md", () => {
     ["Connections between nodes", TRANSPORT_LIMITS],
     ["Arbiters", ARBITER_LIMITS],
     ["Stored graph (part of the format)", STORAGE_LIMITS],
+    ["Stored regions (part of the format)", REGION_LIMITS],
     ["Object catalogue (part of the format)", OBJECT_LIMITS],
     ["Log", LOG_LIMITS],
   ])("%s: every limit has the number that the code has, and there is no other", (title, limits) => {

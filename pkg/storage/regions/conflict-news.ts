@@ -1,4 +1,5 @@
 import type { Conflict } from "./conflict.js";
+import { REGION_LIMITS } from "./limits.js";
 import type { StrategyName } from "./region-settings.js";
 import type { RegionState } from "./region-state.js";
 import type { Told } from "./region-work.js";
@@ -15,8 +16,6 @@ export interface ConflictNews {
   /** The latest of those behind the number that was asked for. */
   readonly notices: readonly ConflictNotice[];
 }
-
-const NOTICES_MAX = 256;
 
 /** Keeps what is new until somebody asks. It is no part of the state: every node has its own. */
 export class ConflictNewsKeeper {
@@ -46,6 +45,6 @@ export class ConflictNewsKeeper {
   #keep({ id, key, field, kind }: Conflict): void {
     this.#total += 1;
     this.#kept.push({ id, key, field, kind });
-    if (this.#kept.length > NOTICES_MAX) this.#kept.shift();
+    if (this.#kept.length > REGION_LIMITS.noticesMax) this.#kept.shift();
   }
 }

@@ -9,4 +9,8 @@ export const REGION_LIMITS = {
   receiveMax: 1_000,
   /** Text of changes gathered in memory before it goes to disk. */
   pendingCharsMax: 4 * 1024 * 1024,
+  /** Conflicts that came up and that listeners may still be told of. */
+  noticesMax: 256,
+  /** Text of conflicts from which on a page of them is full. */
+  pageCharsMax: 4 * 1024 * 1024,
 } as const;

@@ -4,6 +4,7 @@ import type { Connection } from "../sqlite/connection.js";
 import { SqliteReader } from "../sqlite/sqlite-reader.js";
 import { type ClosedEntry, closedName } from "./closed-conflicts.js";
 import type { ClosedConflict, Conflict } from "./conflict.js";
+import { REGION_LIMITS } from "./limits.js";
 import { openSession, type RegionalOptions, regionOfNotes } from "./open-session.js";
 import { RegionContent, regionShape } from "./region-content.js";
 import { findConflict } from "./region-operations.js";
@@ -58,7 +59,7 @@ export class RegionFileReader extends SqliteReader {
         const found = thing === undefined ? [] : session.state.conflictsOf(thing);
         conflicts.push(...found);
         chars += found.length === 0 ? 0 : JSON.stringify(found).length;
-        if (chars > PAGE_CHARS_MAX) return { conflicts, next: key };
+        if (chars > REGION_LIMITS.pageCharsMax) return { conflicts, next: key };
       }
       return { conflicts, next: keys.length < limit ? undefined : keys.at(-1) };
     });
@@ -102,9 +103,6 @@ export class RegionFileReader extends SqliteReader {
     return this.#connection.transaction(body)();
   }
 }
-
-/** From which on a page of conflicts is full, whatever its limit. */
-const PAGE_CHARS_MAX = 4 * 1024 * 1024;
 
 function toEnded({ by, conflict }: ClosedEntry): EndedConflict {
   const { origin, seq } = by;
