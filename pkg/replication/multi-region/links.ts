@@ -1,4 +1,5 @@
 import type { RegionId } from "../../base/index.js";
+import type { Clock, Timers } from "../../runtime/index.js";
 import type { PeerConnection, Transport } from "../ports/index.js";
 import type { ChangesAnswer, ChangesMessage, Vector } from "./core/index.js";
 import { type RegionRemarks, readAnswerFrame, toChangesFrame } from "./wire/index.js";
@@ -9,14 +10,22 @@ export interface RegionLinksParts {
   readonly remotes: ReadonlyMap<RegionId, readonly string[]>;
   /** Longest wait for the answer to one message, in milliseconds. */
   readonly callTimeoutMs: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
   /** What every message says beside changes. */
   remarks(): RegionRemarks;
 }
+
+/** How long somebody is looked for who answers, in milliseconds. */
+const ASK_MS_MAX = 3_000;
+const ASK_PAUSE_MS = 100;
 
 interface Link {
   /** Which of the region's nodes is tried when nobody names one. */
   at: number;
   address: string;
+  /** Something was sent there: only then is it a reason to try another one that nothing came back. */
+  isTried: boolean;
   connection: PeerConnection | undefined;
 }
 
@@ -31,7 +40,8 @@ export class RegionLinks {
   constructor(parts: RegionLinksParts) {
     this.#parts = parts;
     for (const [region, [address]] of parts.remotes) {
-      if (address !== undefined) this.#links.set(region, { at: 0, address, connection: undefined });
+      if (address === undefined) continue;
+      this.#links.set(region, { at: 0, address, isTried: false, connection: undefined });
     }
   }
 
@@ -40,6 +50,7 @@ export class RegionLinks {
     const link = this.#links.get(region);
     if (link === undefined) throw new Error(`no address of region ${region} is known`);
     const { transport, callTimeoutMs, remarks } = this.#parts;
+    link.isTried = true;
     link.connection ??= transport.connect({ address: link.address });
     const frame = toChangesFrame(message, remarks());
     const options = { timeoutMs: callTimeoutMs, priority: "normal" } as const;
@@ -52,12 +63,35 @@ export class RegionLinks {
     const addresses = this.#parts.remotes.get(region) ?? [];
     if (link === undefined) return;
     const isNew = leader !== null && leader !== link.address;
+    if (!isNew && !link.isTried) return;
     if (!isNew) link.at = (link.at + 1) % addresses.length;
     const address = isNew ? leader : (addresses[link.at] as string);
+    link.isTried = false;
     if (address === link.address) return;
     void link.connection?.close();
     link.connection = undefined;
     link.address = address;
+  }
+
+  /**
+   * What the region's state contains, by its leader's word.
+   * @throws Error saying why nobody answered
+   */
+  async ask(region: RegionId, message: ChangesMessage): Promise<Vector> {
+    const { clock, timers } = this.#parts;
+    const untilMs = clock.monotonicMs() + ASK_MS_MAX;
+    let reason = "nobody answered";
+    while (clock.monotonicMs() < untilMs) {
+      const answer = await this.send(region, message).catch((error: unknown) => {
+        reason = error instanceof Error ? error.message : String(error);
+      });
+      if (answer !== undefined && "have" in answer) return answer.have;
+      if (answer?.kind === "refused") throw new Error(`it refuses this region: ${answer.reason}`);
+      if (answer !== undefined) reason = `it answered ${answer.kind}`;
+      this.retarget(region, answer?.kind === "not_leader" ? answer.leader : null);
+      await new Promise<void>((next) => void timers.after(ASK_PAUSE_MS, next));
+    }
+    throw new Error(reason);
   }
 
   addressOf(region: RegionId): string | null {
@@ -75,28 +109,4 @@ export class RegionLinks {
       link.connection = undefined;
     }
   }
-}
-
-/** Nodes of a region that are asked before it is given up that one answers as leader. */
-const ASKS_MAX = 8;
-
-/**
- * What the region's state contains, by its leader's word.
- * @throws Error saying why nobody answered
- */
-export async function askRegion(
-  links: Pick<RegionLinks, "send" | "retarget">,
-  region: RegionId,
-  message: ChangesMessage,
-): Promise<Vector> {
-  let reason = "nobody answered";
-  for (let asked = 0; asked < ASKS_MAX; asked += 1) {
-    const answer = await links.send(region, message).catch((error: unknown) => {
-      reason = error instanceof Error ? error.message : String(error);
-    });
-    if (answer !== undefined && "have" in answer) return answer.have;
-    if (answer?.kind === "refused") throw new Error(`it refuses this region: ${answer.reason}`);
-    links.retarget(region, answer?.kind === "not_leader" ? answer.leader : null);
-  }
-  throw new Error(reason);
 }

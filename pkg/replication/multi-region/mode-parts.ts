@@ -1,5 +1,5 @@
 import type { JsonValue, RegionId } from "../../base/index.js";
-import type { Clock, Logger, Metrics } from "../../runtime/index.js";
+import type { Logger, Metrics } from "../../runtime/index.js";
 import type { Order } from "../driver/mode.js";
 import type { PeerMessage, PeerPayload, RegionLog } from "../ports/index.js";
 import type { RaftMode } from "../raft/index.js";
@@ -30,7 +30,6 @@ export interface MultiRegionParts extends Omit<RegionLinksParts, "remarks"> {
   readonly onChanges: (handler: RegionMessageHandler) => void;
   /** Ends the transport to other regions. */
   readonly closeLinks: () => Promise<void>;
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }

@@ -13,7 +13,7 @@ import { FactsPump } from "./facts-pump.js";
 import { Forgetting } from "./forgetting.js";
 import { Founding } from "./founding.js";
 import { regionsHealth } from "./health.js";
-import { askRegion, RegionLinks } from "./links.js";
+import { RegionLinks } from "./links.js";
 import { allRegions, type MultiRegionParts } from "./mode-parts.js";
 import { REGION_NOTES, type RegionEvent } from "./notes.js";
 import { Promotions } from "./promotions.js";
@@ -360,7 +360,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
   async #ask(region: RegionId): Promise<Vector> {
     const contains = this.#facts?.have ?? new Map();
     const message = { from: this.#parts.settings.self, contains, runs: [] };
-    return askRegion(this.#links, region, message);
+    return this.#links.ask(region, message);
   }
 
   #note(event: RegionEvent, region: RegionId, reason: string): void {

@@ -86,6 +86,7 @@ export async function openMultiRegion(parts: OpenMultiRegionParts): Promise<Mult
     },
     closeLinks: () => parts.links.close(),
     clock,
+    timers: parts.timers,
     logger,
     metrics: parts.metrics ?? noMetrics,
   });

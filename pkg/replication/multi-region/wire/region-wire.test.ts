@@ -7,6 +7,7 @@ import {
   REGION_WIRE_LIMITS,
   readAnswerFrame,
   readChangesFrame,
+  readRemarks,
   toAnswerFrame,
   toChangesFrame,
 } from "./index.js";
@@ -61,6 +62,21 @@ test("MR-42 a message and an answer say the same after they were sent", () => {
       expect(reply.type).toBe(MessageType.regionChangesResponse);
       expect(readAnswerFrame(crossed(reply.payload))).toEqual(answer);
     }),
+  );
+});
+
+test("MR-42 what goes beside changes says the same after it was sent, and may be missing", () => {
+  const eu = parseRegionId("eu") as RegionId;
+  const message = { from: eu, contains: new Map(), runs: [] };
+  const remarks = {
+    agreement: { strategy: "manual", regions: [eu] },
+    promotion: { region: eu, epoch: 3 },
+  };
+  expect(readRemarks(crossed(toChangesFrame(message, remarks).payload))).toEqual(remarks);
+  expect(readRemarks(crossed(toChangesFrame(message).payload))).toEqual({});
+  const wrong = { from: "eu", contains: [], runs: [], promotion: { region: "eu", epoch: 0 } };
+  expect(() => readRemarks(wrong)).toThrow(
+    expect.objectContaining({ details: { field: "region_changes.promotion.epoch" } }),
   );
 });
 
