@@ -188,7 +188,7 @@ export class Clients {
         unheard();
         return;
       }
-      const others = this.link.clusters.filter((other) => other !== cluster && !other.isGone);
+      const others = this.link.clusters.filter((other) => other !== cluster);
       if (!others.some(({ have }) => (have.get(cluster.id) ?? 0) >= seq)) {
         throw new Violation(`change ${seq} of ${cluster.id} was said to be in another region`);
       }

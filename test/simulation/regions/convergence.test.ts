@@ -7,8 +7,8 @@ import { findProblems, unlisted } from "./judge.js";
 import { RegionsWorld, type WorldOptions } from "./regions-world.js";
 
 /** Histories of each strategy, half over two regions, half over three; 10000 is the full size. */
-const RUNS = Number(process.env.REGION_RUNS ?? 80);
-const FROM = Number(process.env.REGION_FROM ?? 0);
+const RUNS = Number(process.env.SIM_COUNT ?? 80);
+const FROM = Number(process.env.SIM_SEED ?? 0);
 const STEPS = 80;
 
 const largest: Strategy = {

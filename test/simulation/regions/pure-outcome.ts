@@ -5,6 +5,7 @@ import type { Strategy } from "../../../pkg/storage/regions/decide.js";
 import { MemoryThings } from "../../../pkg/storage/regions/memory-things.js";
 import { RegionState } from "../../../pkg/storage/regions/region-state.js";
 import { REGION_RULES } from "../../../pkg/storage/regions/rules.js";
+import type { SeededRandom } from "../../support/index.js";
 import { EDGE_IDS, NODE_IDS } from "./random-operations.js";
 
 /** What readers see, what is in conflict, and which conflicts are over. */
@@ -17,12 +18,14 @@ export interface RegionOutcome {
 /**
  * By the pure merge of the changes that were told, up to what `upTo` contains: without a store, a
  * log or a graph.
+ * @param random - says in which order the regions' changes come; each region's come one by one
  */
 export function pureOutcome(
   told: ReadonlyMap<RegionId, readonly string[]>,
   upTo: ReadonlyMap<RegionId, number>,
   strategy: Strategy,
   moreNodes: readonly string[] = [],
+  random?: SeededRandom,
 ): RegionOutcome {
   const self = parseRegionId("zz") as RegionId;
   const others = [...told.keys()];
@@ -34,7 +37,7 @@ export function pureOutcome(
   );
   for (let moved = true; moved; ) {
     moved = false;
-    for (const [region, texts] of told) {
+    for (const [region, texts] of random?.shuffle([...told]) ?? told) {
       const have = state.meta.have.get(region) ?? 0;
       const next = have < (upTo.get(region) ?? 0) ? texts[have] : undefined;
       if (next === undefined) continue;

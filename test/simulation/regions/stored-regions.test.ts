@@ -6,8 +6,8 @@ import { pureOutcome } from "./pure-outcome.js";
 import { NODE_IDS, randomOperations } from "./random-operations.js";
 import { StoredRegion } from "./stored-region.js";
 
-const RUNS = Number(process.env.STORED_REGION_RUNS ?? 6);
-const FROM = Number(process.env.STORED_REGION_FROM ?? 0);
+const RUNS = Number(process.env.SIM_COUNT ?? 6);
+const FROM = Number(process.env.SIM_SEED ?? 0);
 const STEPS = 160;
 const START_MS = 1_700_000_000_000;
 const STRATEGIES = ["last_write_wins", "first_write_wins", "manual"] as const;

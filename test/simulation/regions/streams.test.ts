@@ -3,8 +3,8 @@ import { join } from "../../../pkg/replication/multi-region/core/vectors.js";
 import { type StreamOptions, StreamWorld } from "./stream-world.js";
 
 /** Seeds of each strategy and number of regions; 350 is the full size. */
-const RUNS = Number(process.env.REGION_STREAM_RUNS ?? 8);
-const FROM = Number(process.env.REGION_STREAM_FROM ?? 0);
+const RUNS = Number(process.env.SIM_COUNT ?? 8);
+const FROM = Number(process.env.SIM_SEED ?? 0);
 const STRATEGIES = ["last_write_wins", "first_write_wins", "manual"] as const;
 
 describe.each(STRATEGIES)("%s", (strategy) => {
