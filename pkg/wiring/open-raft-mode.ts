@@ -117,8 +117,8 @@ function dialLimits(electionTimeoutMs: number) {
 /** Regions may be 2.5 s apart each way: two ways for a greeting, and as many for a sign of life. */
 const FAR_GREETING_MS = 15_000;
 const FAR_PING_MS = 5_000;
-/** A link that was cut is tried again often: what waits at one dial comes late after the cut. */
-const FAR_CONNECT_MS = 2_500;
+/** One way there and back; questions that were lost are repeated ever later, so it begins anew soon. */
+const FAR_CONNECT_MS = 6_000;
 const FAR_REDIAL_MS_MAX = 500;
 
 const FAR_DIAL_LIMITS = {

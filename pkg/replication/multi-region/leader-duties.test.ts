@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { VirtualTime } from "../../../test/support/index.js";
 import { ClockAlarms } from "./clock-alarms.js";
+import { US } from "./core/testing.js";
 import { Forgetting } from "./forgetting.js";
 import type { RegionOperation } from "./operations.js";
 import type { OperationOutcome } from "./region-proposals.js";
-import { US } from "./testing.js";
 
 const HOUR = 3_600_000;
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { settle, VirtualTime } from "../../../test/support/index.js";
 import type { PeerConnection, PeerMessage } from "../ports/index.js";
+import { AP, EU, US } from "./core/testing.js";
 import { RegionLinks } from "./links.js";
-import { AP, EU, US } from "./testing.js";
 import { toAnswerFrame } from "./wire/index.js";
 
 const MESSAGE = { from: EU, contains: new Map(), runs: [] };

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
+import { AP, EU, put, RegionsLab, US } from "../../../test/simulation/support/regions-lab.js";
 import { prometheusMetrics } from "../../runtime/node/index.js";
 import { ReplicationError } from "../errors.js";
-import { AP, EU, put, RegionsLab, US } from "./testing.js";
 
 let lab: RegionsLab | undefined;
 afterEach(async () => {

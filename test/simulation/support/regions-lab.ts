@@ -2,13 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  type NodeTime,
-  SimDisk,
-  SimNetwork,
-  seededRandom,
-  VirtualTime,
-} from "../../../test/support/index.js";
-import {
   type JsonValue,
   NO_POSITION,
   type NodeId,
@@ -16,25 +9,45 @@ import {
   parseRegionId,
   type RegionId,
   type RequestId,
-} from "../../base/index.js";
-import { type LogFields, type Logger, type Metrics, noMetrics } from "../../runtime/index.js";
+} from "../../../pkg/base/index.js";
+import type { NodeChannel, OpenChannel } from "../../../pkg/replication/client/channel.js";
+import { ReplicatorClient } from "../../../pkg/replication/client/replicator-client.js";
+import { ReplicationError } from "../../../pkg/replication/errors.js";
+import { DEFAULT_LIMITS } from "../../../pkg/replication/limits.js";
+import {
+  type MultiRegionSettings,
+  openMultiRegion,
+} from "../../../pkg/replication/multi-region/index.js";
+import type { StateMachine } from "../../../pkg/replication/ports/index.js";
+import type {
+  Durability,
+  Health,
+  Receipt,
+  RegionHealth,
+} from "../../../pkg/replication/replicator.js";
+import {
+  type LogFields,
+  type Logger,
+  type Metrics,
+  noMetrics,
+} from "../../../pkg/runtime/index.js";
 import {
   encodeOperations,
   encodeRegionOperation,
   keysOfCommand,
   type Operation,
   openRegionStorage,
-} from "../../storage/index.js";
-import { openSegmentedLog } from "../../storage/log/index.js";
-import { createTransport } from "../../transport/index.js";
-import { openDirectChannel } from "../../wiring/direct-channel.js";
-import type { NodeChannel, OpenChannel } from "../client/channel.js";
-import { ReplicatorClient } from "../client/replicator-client.js";
-import { ReplicationError } from "../errors.js";
-import { DEFAULT_LIMITS } from "../limits.js";
-import type { StateMachine } from "../ports/index.js";
-import type { Durability, Health, Receipt, RegionHealth } from "../replicator.js";
-import { type MultiRegionSettings, openMultiRegion } from "./open-multi-region.js";
+} from "../../../pkg/storage/index.js";
+import { openSegmentedLog } from "../../../pkg/storage/log/index.js";
+import { createTransport } from "../../../pkg/transport/index.js";
+import { openDirectChannel } from "../../../pkg/wiring/direct-channel.js";
+import {
+  type NodeTime,
+  SimDisk,
+  SimNetwork,
+  seededRandom,
+  VirtualTime,
+} from "../../support/index.js";
 
 export const [EU, US, AP] = ["eu", "us", "ap"].map((name) => parseRegionId(name) as RegionId) as [
   RegionId,
