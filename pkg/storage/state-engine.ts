@@ -57,6 +57,8 @@ export interface StateRules {
   counts: Counts;
   /** @param index - the command's, which is the version of what it writes */
   prepare(envelope: Envelope, index: number): Prepared;
+  /** Tells the digest what it was not told with every command; before it is read. */
+  settle?(digest: DigestSums): void;
 }
 
 /** Where the engine keeps ids, results and effects, beside what the rules store. */
@@ -99,10 +101,12 @@ export class StateEngine<Rules extends StateRules = StateRules> {
   }
 
   shards(): readonly number[] {
+    this.#rules.settle?.(this.#digest);
     return this.#digest.toShards();
   }
 
   state(): EngineState {
+    this.#rules.settle?.(this.#digest);
     return {
       position: this.#position,
       counts: this.counts,

@@ -16,8 +16,8 @@ export interface Session {
 
 interface Shown {
   readonly view: GraphView;
-  /** The same, where something has looked it up already. */
-  readonly before: Pick<GraphView, "node" | "edge">;
+  /** Of a command of this region's clients: what it did to the graph. */
+  readonly own: Draft | undefined;
   /** Of what looks different from before. */
   readonly version: number;
 }
@@ -29,9 +29,10 @@ interface Shown {
 export function materialize(
   { state, things }: Session,
   keys: readonly string[],
-  { view, before: earlier, version }: Shown,
+  { view, own, version }: Shown,
 ): Draft {
   const draft = new Draft(view);
+  const earlier = own?.before ?? view;
   const edges = new Set<string>();
   for (const key of keys) {
     if (isEdgeKey(key)) {
@@ -40,9 +41,11 @@ export function materialize(
     }
     const id = key.slice(2);
     const before = earlier.node(id);
-    const after = nodeOf(id, state.image(key), before, version);
+    const { marks, isPlain } = looksOf(things.get(key), state.decider);
+    const done = isPlain ? own?.nodes.get(id) : undefined;
+    const after = done === undefined ? nodeOf(id, state.image(key), before, version) : done.after;
     draft.setNode(id, before, after);
-    things.mark(key, marksOf(things.get(key), state.decider, false));
+    things.mark(key, marks);
     const isOld = things.was(key) !== undefined;
     if (isOld && (before === undefined) !== (after === undefined)) {
       for (const edge of things.edgesAt(id)) edges.add(edge.key);
@@ -51,11 +54,13 @@ export function materialize(
   for (const key of edges) {
     const id = key.slice(2);
     const before = earlier.edge(id);
-    const after = edgeOf(id, state.image(key), before, version);
-    draft.setEdge(id, before, after);
     const thing = things.get(key);
+    const { marks, isPlain } = looksOf(thing, state.decider);
+    const done = isPlain ? own?.edges.get(id) : undefined;
+    const after = done === undefined ? edgeOf(id, state.image(key), before, version) : done.after;
+    draft.setEdge(id, before, after);
     const isHidden = after === undefined && thing !== undefined && state.decider.isAlive(thing);
-    things.mark(key, marksOf(thing, state.decider, isHidden));
+    things.mark(key, isHidden ? marks | Mark.hidden : marks);
   }
   return draft;
 }
@@ -87,8 +92,14 @@ function edgeOf(
   return edgeRecord({ id, from, to, type, properties, version });
 }
 
-function marksOf(thing: Thing | undefined, decider: Decider, isHidden: boolean): number {
-  if (thing === undefined) return 0;
+interface Looks {
+  readonly marks: number;
+  /** Every part has one version and nothing on top: it is as whoever wrote to it last has seen it. */
+  readonly isPlain: boolean;
+}
+
+function looksOf(thing: Thing | undefined, decider: Decider): Looks {
+  if (thing === undefined) return { marks: 0, isPlain: true };
   let isFading = false;
   let isPlain = true;
   for (const register of registersOf(thing)) {
@@ -98,9 +109,8 @@ function marksOf(thing: Thing | undefined, decider: Decider, isHidden: boolean):
     }
   }
   const isDisputed = !isPlain && conflictsOf(thing, decider).length > 0;
-  return (
-    (isFading ? Mark.fading : 0) | (isDisputed ? Mark.disputed : 0) | (isHidden ? Mark.hidden : 0)
-  );
+  const marks = (isFading ? Mark.fading : 0) | (isDisputed ? Mark.disputed : 0);
+  return { marks, isPlain };
 }
 
 function* registersOf(thing: Thing): Iterable<Register> {

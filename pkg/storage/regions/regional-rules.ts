@@ -41,6 +41,8 @@ export class RegionalRules implements StateRules {
   readonly #news = new ConflictNewsKeeper();
   #region: Region | undefined;
   #note: TextRecord | undefined;
+  /** The region was changed by the entry with this index, and its note was not made anew yet. */
+  #noteDue: number | undefined;
   #closed = new Map<string, TextRecord>();
   #droppedTo: Region["floor"] = new Map();
 
@@ -76,6 +78,7 @@ export class RegionalRules implements StateRules {
   /** Reads again what is kept in memory. */
   reload(): void {
     this.#pending.clear();
+    this.#noteDue = undefined;
     this.#droppedTo = new Map();
     const notes = new Map([...this.#store.notes()].map((note) => [note.id, note]));
     this.#region = regionOfNotes(notes, this.#options.rules);
@@ -84,15 +87,19 @@ export class RegionalRules implements StateRules {
     this.#closed = notes;
   }
 
-  /** Writes down what is kept in memory; before every commit. */
+  /** Writes down what is kept in memory, once it was settled; before every commit. */
   flush(): void {
-    for (const run of this.#pending.take()) this.#store.appendChanges(run);
+    this.#writeChanges();
     if (this.#note !== undefined) this.#store.changeNote(undefined, this.#note);
     const floor = this.#region?.floor ?? new Map();
     for (const [origin, upTo] of floor) {
       if (upTo > (this.#droppedTo.get(origin) ?? 0)) this.#store.dropChanges(origin, upTo);
     }
     this.#droppedTo = floor;
+  }
+
+  #writeChanges(): void {
+    for (const run of this.#pending.take()) this.#store.appendChanges(run);
   }
 
   prepare(envelope: Envelope, index: number): Prepared {
@@ -145,7 +152,7 @@ export class RegionalRules implements StateRules {
     const { state, things, told, value } = work;
     const keys = [...new Set([...things.changedKeys(), ...(work.keys ?? [])])];
     const view = this.#store;
-    const draft = materialize(work, keys, { view, before: work.draft?.before ?? view, version });
+    const draft = materialize(work, keys, { view, own: work.draft, version });
     for (const { before, after } of work.draft?.indexes.values() ?? []) {
       draft.setIndex(before, after);
     }
@@ -158,19 +165,31 @@ export class RegionalRules implements StateRules {
         for (const { change, text } of told) this.#pending.add(change, text);
         const region = work.region ?? (this.#region as Region);
         const floor = join(region.floor, state.stable());
-        this.#keep({ ...region, meta: state.meta, floor }, digest, version);
+        const kept = { ...region, meta: state.meta, floor };
+        this.#keep(kept, { digest, version, isOther: told.length > 0 });
         this.#news.note(told, things, state);
-        if (this.#pending.chars > REGION_LIMITS.pendingCharsMax) this.flush();
+        if (this.#pending.chars > REGION_LIMITS.pendingCharsMax) this.#writeChanges();
       },
     };
   }
 
-  #keep(region: Region, digest: DigestSums, version: number): void {
+  /** Every change is counted in the note, so that it is another one; its text is made once asked for. */
+  #keep(region: Region, { digest, version, isOther }: Keeping): void {
     if (this.#region?.meta.closed !== region.meta.closed) {
       this.#keepClosed(region.meta.closed, digest, version);
     }
+    if (!isOther) this.settle(digest);
     this.#region = region;
-    const text = regionText(region);
+    this.#noteDue = version;
+    if (!isOther) this.settle(digest);
+  }
+
+  /** See `StateRules.settle`. */
+  settle(digest: DigestSums): void {
+    const version = this.#noteDue;
+    this.#noteDue = undefined;
+    if (version === undefined || this.#region === undefined) return;
+    const text = regionText(this.#region);
     if (text === this.#note?.text) return;
     const note = noteRecord(REGION_NOTE, text, version);
     digest.change(noteDigestKey(REGION_NOTE), this.#note?.hash ?? 0, note.hash);
@@ -199,4 +218,11 @@ export class RegionalRules implements StateRules {
     if (after === undefined) this.#closed.delete(id);
     else this.#closed.set(id, after);
   }
+}
+
+interface Keeping {
+  readonly digest: DigestSums;
+  readonly version: number;
+  /** Something was changed for certain. */
+  readonly isOther: boolean;
 }

@@ -22,92 +22,98 @@ type ThingData = readonly [
 ];
 
 /** A thing as it is stored: equal for things that came about in the same way. */
-export function thingText(thing: Thing): string {
-  const writer = new Writes();
-  const body = [
-    writer.register(thing.life),
-    writer.register(thing.shape),
-    writer.named(thing.labels),
-    writer.named(thing.properties),
-  ] as const;
-  return JSON.stringify([writer.list, ...body] satisfies ThingData);
+export function thingText({ life, shape, labels, properties }: Thing): string {
+  const writer = new Writer();
+  const registers = `${writer.register(life)},${writer.register(shape)}`;
+  return `[${writer.close(`${registers},${writer.named(labels)},${writer.named(properties)}`)}]`;
 }
 
 /** @param text - what `thingText` made */
 export function readThing(key: string, text: string): Thing {
   const [writes, life, shape, labels, properties] = JSON.parse(text) as ThingData;
-  const reader = new Reader(writes);
   return {
     key,
-    life: reader.register(life),
-    shape: reader.register(shape),
-    labels: reader.named(labels),
-    properties: reader.named(properties),
+    life: toRegister(life, writes),
+    shape: toRegister(shape, writes),
+    labels: toNamed(labels, writes),
+    properties: toNamed(properties, writes),
   };
 }
 
-/** Gives each write a number. */
-class Writes {
-  readonly list: WriteData[] = [];
+/** Gives each write a number. Text is put together by hand: it is made for every write of everybody. */
+class Writer {
+  readonly #writes: (Version | Run)[] = [];
 
-  register({ versions, runs }: Register): RegisterData {
-    const found = versions.map((version) => this.#version(version));
-    return runs === undefined ? [found] : [found, this.#runs(runs)];
+  /** @returns the writes, and what refers to them */
+  close(body: string): string {
+    let writes = "";
+    for (const { origin, seq, ms, counter } of this.#writes) {
+      writes += `${writes === "" ? "" : ","}[${JSON.stringify(origin)},${seq},${ms},${counter}]`;
+    }
+    return `[${writes}],${body}`;
   }
 
-  named(registers: ReadonlyMap<string, Register>): NamedData {
-    return [...registers].map(([name, register]) => [name, this.register(register)]);
+  named(registers: ReadonlyMap<string, Register>): string {
+    let text = "";
+    for (const [name, register] of registers) {
+      text += `${text === "" ? "" : ","}[${JSON.stringify(name)},${this.register(register)}]`;
+    }
+    return `[${text}]`;
   }
 
-  #version(version: Version): VersionData {
+  register({ versions, runs }: Register): string {
+    let text = "";
+    for (const version of versions) text += `${text === "" ? "" : ","}${this.#version(version)}`;
+    return runs === undefined ? `[[${text}]]` : `[[${text}],${this.#runs(runs)}]`;
+  }
+
+  #version(version: Version): string {
     const write = this.#write(version);
     const { value, contains } = version;
-    if (contains === undefined) return value === undefined ? [write] : [write, value];
-    const runs = this.#runs(contains);
-    return value === undefined ? [write, null, runs, 0] : [write, value, runs];
+    const shown = value === undefined ? "null" : JSON.stringify(value);
+    if (contains === undefined) return value === undefined ? `[${write}]` : `[${write},${shown}]`;
+    return `[${write},${shown},${this.#runs(contains)}${value === undefined ? ",0" : ""}]`;
   }
 
-  #runs(runs: readonly Run[]): RunData[] {
-    return runs.map((run) => [this.#write(run), run.since, run.total]);
+  #runs(runs: readonly Run[]): string {
+    return `[${runs.map((run) => `[${this.#write(run)},${run.since},${run.total}]`).join(",")}]`;
   }
 
-  #write({ origin, seq, ms, counter }: Version | Run): number {
-    const known = this.list.findIndex((write) => write[0] === origin && write[1] === seq);
-    if (known >= 0) return known;
-    this.list.push([origin, seq, ms, counter]);
-    return this.list.length - 1;
+  #write(write: Version | Run): number {
+    for (let at = 0; at < this.#writes.length; at += 1) {
+      const known = this.#writes[at] as Version | Run;
+      if (known.seq === write.seq && known.origin === write.origin) return at;
+    }
+    return this.#writes.push(write) - 1;
   }
 }
 
-class Reader {
-  readonly #writes: readonly WriteData[];
+type WriteList = readonly WriteData[];
 
-  constructor(writes: readonly WriteData[]) {
-    this.#writes = writes;
-  }
+function toRegister([versions, runs]: RegisterData, writes: WriteList): Register {
+  const found: Version[] = [];
+  for (const version of versions) found.push(toVersion(version, writes));
+  return runs === undefined ? { versions: found } : { versions: found, runs: toRuns(runs, writes) };
+}
 
-  register([versions, runs]: RegisterData): Register {
-    const found = versions.map((version) => this.#version(version));
-    return runs === undefined ? { versions: found } : { versions: found, runs: this.#runs(runs) };
-  }
+function toNamed(data: NamedData, writes: WriteList): ReadonlyMap<string, Register> {
+  const named = new Map<string, Register>();
+  for (const [name, register] of data) named.set(name, toRegister(register, writes));
+  return named;
+}
 
-  named(data: NamedData): ReadonlyMap<string, Register> {
-    return new Map(data.map(([name, register]) => [name, this.register(register)]));
-  }
+function toVersion(data: VersionData, writes: WriteList): Version {
+  const [write, shown, contains] = data;
+  const [origin, seq, ms, counter] = writes[write] as WriteData;
+  const isGone = data.length === 1 || data.length === 4;
+  const value = isGone ? undefined : (shown as JsonValue);
+  if (contains === undefined) return { origin, seq, ms, counter, value };
+  return { origin, seq, ms, counter, value, contains: toRuns(contains, writes) };
+}
 
-  #version(data: VersionData): Version {
-    const [write, value, contains] = data;
-    const isGone = data.length === 1 || data.length === 4;
-    const version = { ...this.#write(write), value: isGone ? undefined : (value as JsonValue) };
-    return contains === undefined ? version : { ...version, contains: this.#runs(contains) };
-  }
-
-  #runs(runs: readonly RunData[]): Run[] {
-    return runs.map(([write, since, total]) => ({ ...this.#write(write), since, total }));
-  }
-
-  #write(number: number) {
-    const [origin, seq, ms, counter] = this.#writes[number] as WriteData;
-    return { origin, seq, ms, counter };
-  }
+function toRuns(runs: readonly RunData[], writes: WriteList): Run[] {
+  return runs.map(([write, since, total]) => {
+    const [origin, seq, ms, counter] = writes[write] as WriteData;
+    return { origin, seq, ms, counter, since, total };
+  });
 }

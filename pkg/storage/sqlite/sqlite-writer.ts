@@ -151,8 +151,9 @@ export class SqliteWriter<Rules extends StateRules> {
     if (!this.#connection.inTransaction) return this.#committed;
     this.#guard(() => {
       this.#forget();
+      const state = this.#engine.state();
       this.#store.flush?.();
-      writeState(this.#connection, this.#engine.state());
+      writeState(this.#connection, state);
       this.#commit.run();
     });
     this.#committed = this.applied;
