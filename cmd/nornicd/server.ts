@@ -29,14 +29,11 @@ import {
   type ReplicasReport,
   type Service,
 } from "../../pkg/service/index.js";
-import {
-  openRegionStorage,
-  openSqliteStorage,
-  type SqliteStorage,
-} from "../../pkg/storage/index.js";
-import { createReplicator, databaseFile, settleIdentity } from "../../pkg/wiring/index.js";
+import type { SqliteStorage } from "../../pkg/storage/index.js";
+import { createReplicator, settleIdentity } from "../../pkg/wiring/index.js";
 import { clusterActions, nodeActions, pairActions, regionActions } from "./admin-actions.js";
 import { HttpAddresses } from "./http-addresses.js";
+import { openStorage } from "./open-storage.js";
 
 /** A whole server, in the order in which its parts depend on each other. */
 export interface RunningServer {
@@ -154,17 +151,6 @@ function clusterParts(config: Config, replicator: ReplicatorClient) {
       : {}),
     leaderHealth: async () => (await replicator.order("describe", {}, ask)) as unknown as Health,
   };
-}
-
-function openStorage(config: Config, logger: Logger): Promise<SqliteStorage> {
-  const options = {
-    path: databaseFile(config),
-    threads: config.cluster.threads,
-    clusterId: config.cluster.clusterId,
-    timers: systemTimers,
-    logger,
-  };
-  return config.mode === "multi_region" ? openRegionStorage(options) : openSqliteStorage(options);
 }
 
 /** The storage's copy in its container, so that whoever keeps it can tell that it is whole. */

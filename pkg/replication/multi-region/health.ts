@@ -18,16 +18,19 @@ export interface RegionHealthParts {
 /** What the health page says of the other regions, by name. */
 export function regionsHealth(parts: RegionHealthParts): readonly RegionHealth[] {
   const { lag, isLeading, tickMs, changeBytes, addressOf, clockAheadMs, objection } = parts;
-  return [...lag].map(([region, { entries, ticks, state, reason }]) => ({
-    region,
-    state: isLeading || state === "given_up" ? state : ("unknown" as const),
-    reason: objection(region) ?? REASONS[reason ?? state] ?? null,
-    address: isLeading ? addressOf(region) : null,
-    lagEntries: entries,
-    lagBytes: bytesOf(entries, changeBytes),
-    lagMs: ticks * tickMs,
-    clockAheadMs: clockAheadMs(region),
-  }));
+  return [...lag].map(([region, { entries, ticks, state: doing, reason }]) => {
+    const state = isLeading || doing === "given_up" ? doing : "unknown";
+    return {
+      region,
+      state,
+      reason: objection(region) ?? REASONS[reason ?? state] ?? null,
+      address: isLeading ? addressOf(region) : null,
+      lagEntries: entries,
+      lagBytes: bytesOf(entries, changeBytes),
+      lagMs: ticks * tickMs,
+      clockAheadMs: clockAheadMs(region),
+    };
+  });
 }
 
 function bytesOf(entries: number, changeBytes: number | undefined): number | null {
