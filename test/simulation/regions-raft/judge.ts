@@ -5,6 +5,7 @@ import { parseChange } from "../../../pkg/storage/regions/change-text.js";
 import { closedName } from "../../../pkg/storage/regions/closed-conflicts.js";
 import type { Image } from "../../../pkg/storage/regions/decide.js";
 import { compareStamps } from "../../../pkg/storage/regions/stamp.js";
+import { LARGEST } from "../regions/command-world.js";
 import { pureOutcome } from "../regions/pure-outcome.js";
 import { COUNTER } from "./clients.js";
 import type { RegionCluster } from "./region-cluster.js";
@@ -25,7 +26,8 @@ export function findProblems(
   const told = new Map(clusters.map(({ id, told: texts }) => [id, texts] as const));
   const [first] = left;
   if (first === undefined) return [];
-  const expected = JSON.stringify(pureOutcome(told, first.have, swarm.strategy, [COUNTER]));
+  const strategy = swarm.strategy === "resolver" ? { resolve: LARGEST } : swarm.strategy;
+  const expected = JSON.stringify(pureOutcome(told, first.have, strategy, [COUNTER]));
   const found: string[] = [];
   for (const cluster of left) {
     const digests = cluster.nodes.map(({ machine }) => JSON.stringify(machine.digest()));
@@ -77,23 +79,23 @@ function missing(changes: readonly Change[], node: RegionNode): string[] {
       byKey.set(thing.key, [...(byKey.get(thing.key) ?? []), { change, thing }]);
     }
   }
-  const listed = new Set(
-    node.machine.conflicts().flatMap(({ key, field, winner, losers }) => {
-      return [winner, ...losers].map(({ origin, seq }) => `${key}/${field}/${origin}:${seq}`);
-    }),
-  );
-  const hidden = new Set(
-    node.machine.conflicts().flatMap(({ key, kind }) => (kind === "edge_end" ? [key] : [])),
-  );
+  const open = node.machine.conflicts();
+  // A value that several wrote is listed once.
+  const isListed = (field: string, value: JsonValue | undefined, { change, thing }: Told) =>
+    open.some((conflict) => {
+      if (conflict.key !== thing.key || conflict.field !== field) return false;
+      return [conflict.winner, ...conflict.losers].some(({ origin, seq, value: side }) => {
+        return (origin === change.origin && seq === change.seq) || isSame(side, value);
+      });
+    });
+  const hidden = new Set(open.flatMap(({ key, kind }) => (kind === "edge_end" ? [key] : [])));
   const found: string[] = [];
   for (const [key, all] of byKey) {
     const image = node.machine.image(key);
-    const isListed = (field: string, { change: { origin, seq } }: Told) =>
-      listed.has(`${key}/${field}/${origin}:${seq}`);
     for (const one of all) {
       const later = all.filter((other) => knows(other.change, one.change));
-      const lost = fieldsOf(one, image).filter(({ field, isOver }) => {
-        return !(later.some(isOver) || isListed(field, one));
+      const lost = fieldsOf(one, image).filter(({ field, value, isOver }) => {
+        return !(later.some(isOver) || isListed(field, value, one));
       });
       const isSeen = image !== undefined || hidden.has(key);
       if (later.length === 0 && one.thing.life !== isSeen && !isLifeListed(node, key)) {
@@ -108,6 +110,7 @@ function missing(changes: readonly Change[], node: RegionNode): string[] {
 
 interface Field {
   readonly field: string;
+  readonly value?: JsonValue | undefined;
   /** What was written later takes its place. */
   readonly isOver: (later: Told) => boolean;
 }
@@ -121,12 +124,14 @@ function fieldsOf({ thing }: Told, image: Image | undefined): readonly Field[] {
     const writes = ({ thing: { properties } }: Told) => properties.some((it) => it.name === name);
     fields.push({
       field: `property:${name}`,
+      value,
       isOver: (later) => gone(later) || writes(later),
     });
   }
   if (thing.shape !== undefined && !isSame(thing.shape, image?.shape)) {
     fields.push({
       field: "shape",
+      value: thing.shape,
       isOver: (later) => gone(later) || later.thing.shape !== undefined,
     });
   }

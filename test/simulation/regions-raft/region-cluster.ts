@@ -9,6 +9,7 @@ import { Violation } from "../raft-core/checker.js";
 import type { SimNode } from "../raft-core/sim-node.js";
 import type { Swarm } from "../raft-core/swarm.js";
 import { World } from "../raft-core/world.js";
+import { LARGEST } from "../regions/command-world.js";
 import { MemoryRegion } from "../regions/memory-region.js";
 import type { Timeline } from "../support/timeline.js";
 import type { SimRules } from "./binding.js";
@@ -63,7 +64,7 @@ export class RegionCluster implements Application {
     this.#rules = rules;
     this.world = new World(swarm, rules.raft, { time: shared.time, app: this });
     this.nodes = [...this.world.nodes.values()].map((node) => {
-      return new RegionNode(node, this, rules, new MemoryRegion(rules.machine));
+      return new RegionNode(node, this, rules, new MemoryRegion(rules.machine, LARGEST));
     });
     for (const one of this.nodes) this.#byId.set(one.node.id, one);
   }
@@ -186,7 +187,7 @@ export class RegionCluster implements Application {
   #stateAt(index: number): MemoryRegion {
     let mark = Math.floor(index / MARK_EVERY) * MARK_EVERY;
     while (mark > 0 && !this.#marks.has(mark)) mark -= MARK_EVERY;
-    const state = this.#marks.get(mark)?.copy() ?? new MemoryRegion(this.#rules.machine);
+    const state = this.#marks.get(mark)?.copy() ?? new MemoryRegion(this.#rules.machine, LARGEST);
     const entries: Entry[] = [];
     for (let at = mark + 1; at <= index; at += 1) entries.push(this.entry(at));
     state.apply(entries);

@@ -1,3 +1,4 @@
+import type { StrategyName } from "../../../pkg/storage/regions/region-settings.js";
 import { type Ratio, type SeededRandom, seededRandom } from "../../support/index.js";
 import type { Swarm } from "../raft-core/swarm.js";
 
@@ -35,7 +36,7 @@ export type Fate = "lives" | "given_up" | "lost";
 export interface RegionSwarm {
   readonly seed: number;
   readonly regions: number;
-  readonly strategy: "last_write_wins" | "first_write_wins" | "manual";
+  readonly strategy: StrategyName;
   /** How long everything may fail. */
   readonly spanMs: number;
   readonly clientGapMsMax: number;
@@ -54,10 +55,12 @@ export interface RegionSwarm {
 export function swarmOf(seed: number): RegionSwarm {
   const random = seededRandom(`regions-${seed}`);
   const spanMs = random.pick([20_000, 40_000, 40_000, 90_000, 240_000]);
+  const regions = random.pick([2, 3, 3]);
+  const strategy = random.pick(["last_write_wins", "first_write_wins", "manual"] as const);
   return {
     seed,
-    regions: random.pick([2, 3, 3]),
-    strategy: random.pick(["last_write_wins", "first_write_wins", "manual"] as const),
+    regions,
+    strategy: seed % 5 === 0 ? "resolver" : strategy,
     spanMs,
     clientGapMsMax: Math.round(spanMs / random.pick([15, 40, 70])),
     waits: random.pick<Ratio>([

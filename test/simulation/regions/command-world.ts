@@ -285,7 +285,7 @@ export class CommandWorld {
     const { have } = this.#regionOf(first).meta;
     const told = new Map(this.#places.map((place) => [place.id, place.told] as const));
     const { strategy, resolver } = this.#options;
-    const decides = strategy === "resolver" && resolver ? { resolve: resolver } : strategy;
+    const decides = resolver === undefined ? strategy : { resolve: resolver };
     const found: string[] = [];
     for (const order of [1, 2]) {
       const random = this.#random.fork(`order ${order}`);

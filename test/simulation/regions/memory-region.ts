@@ -134,6 +134,7 @@ export class MemoryRegion {
 
   apply(entries: readonly Entry[]): readonly ApplyResult[] {
     const results = this.#engine.apply(entries);
+    this.#engine.state();
     this.#rules.flush();
     return results;
   }
