@@ -64,9 +64,10 @@ export class Decider {
 
   /** What the thing is, or would be were it not deleted. */
   image(thing: Thing): Image {
-    const labels = [...thing.labels]
-      .filter(([, register]) => register.versions.some(({ value }) => value === true))
-      .map(([label]) => label);
+    const labels: string[] = [];
+    for (const [label, { versions }] of thing.labels) {
+      if (versions.some(({ value }) => value === true)) labels.push(label);
+    }
     const properties: [string, JsonValue][] = [];
     for (const [name, register] of thing.properties) {
       const value = this.property(thing.key, name, register);
@@ -82,6 +83,8 @@ export class Decider {
   }
 
   property(key: string, name: string, register: Register): JsonValue | undefined {
+    const { versions: all, runs } = register;
+    if (all.length === 1 && runs === undefined) return all[0]?.value;
     const fallback = () => faceOf(register, this.winner(register));
     if (typeof this.strategy === "string" || !disagrees(register)) return fallback();
     const versions = [...register.versions]

@@ -79,9 +79,12 @@ export function isContained(run: Run, version: Version): boolean {
   return known !== undefined && known.since === run.since && known.seq >= run.seq;
 }
 
+const NO_RUNS: readonly Run[] = [];
+
 /** The increments that a version does not contain yet. */
 export function missingRuns(register: Register, version: Version | undefined): readonly Run[] {
-  const missing = (register.runs ?? []).map((run) => {
+  if (register.runs === undefined) return NO_RUNS;
+  const missing = register.runs.map((run) => {
     const known = version?.contains?.find(({ origin }) => origin === run.origin);
     const contained = known !== undefined && known.since === run.since;
     if (!contained) return run;

@@ -71,7 +71,9 @@ export function makeChange(writes: readonly ThingWrite[], context: WriteContext)
     }
     return changeThing(write, thing, context);
   });
-  return { ...context.dot, ...context.reading, seen: context.seen, things, closed };
+  const { dot, reading, seen } = context;
+  const { ms, counter } = reading;
+  return { origin: dot.origin, seq: dot.seq, ms, counter, seen, things, closed };
 }
 
 /** Every write says that the thing is there or not; a deletion ends whatever stands in conflict. */
