@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import type { ComparableContent, ContentRecord } from "../../replication/ports/index.js";
 import { encodeOperations } from "../commands.js";
 import type { Operation } from "../graph.js";
+import { openConnection } from "../sqlite/connection.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import { closeAll, EU, exchange, link, MANY, Node, pair, put, settingsOf, US } from "./testing.js";
 
@@ -39,7 +39,7 @@ async function twins(): Promise<readonly [Node, Node, Node]> {
 
 async function damage(node: Node, ...statements: readonly string[]): Promise<void> {
   await node.storage.close();
-  const file = new Database(join(node.folder, "graph.db"));
+  const file = openConnection(join(node.folder, "graph.db"), "write");
   for (const statement of statements) {
     expect(file.prepare(statement).run().changes).toBeGreaterThan(0);
   }
