@@ -1,4 +1,4 @@
-import { parseNodeId } from "../base/index.js";
+import { type NodeId, parseNodeId } from "../base/index.js";
 import { ReplicationError } from "../replication/index.js";
 import { type MultiRegionSettings, openMultiRegion } from "../replication/multi-region/index.js";
 import type { LogStore, StateMachine } from "../replication/ports/index.js";
@@ -50,8 +50,11 @@ export function openRegionMode(
   });
 }
 
-/** Nodes of two regions may have the same name, and must not push each other out of a place. */
-function nameAbroad({ self }: MultiRegionSettings, nodeId: string) {
+/**
+ * WI-7: nodes of two regions may have the same name, and must not push each other out of a place.
+ * @throws ReplicationError `INVALID` when the two names together are too long for one
+ */
+export function nameAbroad({ self }: Pick<MultiRegionSettings, "self">, nodeId: NodeId): NodeId {
   const name = parseNodeId(`${self}.${nodeId}`);
   if (name !== undefined) return name;
   throw new ReplicationError("INVALID", `${self}.${nodeId} is too long for a name`, {

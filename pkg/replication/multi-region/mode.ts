@@ -112,9 +112,13 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       seen: (facts, index) => this.#seen(facts, index),
       failed: (error) => this.#note("region_facts_unknown", settings.self, String(error)),
     });
-    this.#orders = new RegionOrders({
-      settings,
-      propose,
+    this.#orders = this.#openOrders();
+  }
+
+  #openOrders(): RegionOrders {
+    return new RegionOrders({
+      settings: this.#parts.settings,
+      propose: this.#propose.bind(this),
       leads: () => this.#leads(),
       facts: () => this.#facts,
       regions: () => this.#regions(),

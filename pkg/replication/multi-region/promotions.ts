@@ -67,7 +67,7 @@ export class Promotions {
 }
 
 /** The highest number counts, and of two with the same one the later name. */
-export function isNewer(promotion: Promotion, before: Promotion | undefined): boolean {
+function isNewer(promotion: Promotion, before: Promotion | undefined): boolean {
   if (before === undefined || promotion.epoch !== before.epoch) {
     return promotion.epoch > (before?.epoch ?? 0);
   }
