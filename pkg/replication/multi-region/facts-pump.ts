@@ -6,15 +6,12 @@ export interface FactsPumpParts {
   readonly log: Pick<RegionLog, "facts">;
   readonly clock: Clock;
   applied(): LogIndex;
-  /** A leader must know at once; any other node may know a little later. */
-  isUrgent(): boolean;
+  /** Between two questions, in milliseconds; 0 while somebody waits for the answer. */
+  pauseMs(): number;
   /** What the state says, at least as of that entry. */
   seen(facts: RegionFacts | undefined, index: LogIndex): void;
   failed(error: unknown): void;
 }
-
-/** Between two looks of a node that does not lead, in milliseconds. */
-const IDLE_MS = 1_000;
 
 /** MR-45: asks the state machine for its facts after something was applied, once at a time. */
 export class FactsPump {
@@ -31,9 +28,9 @@ export class FactsPump {
 
   /** Called after every step. */
   look(): void {
-    const { applied, clock, isUrgent } = this.#parts;
+    const { applied, clock, pauseMs } = this.#parts;
     if (this.#underWay || this.#closed || applied() === this.#askedAt) return;
-    if (!isUrgent() && clock.monotonicMs() - this.#askedMs < IDLE_MS) return;
+    if (clock.monotonicMs() - this.#askedMs < pauseMs()) return;
     void this.#ask(applied());
   }
 

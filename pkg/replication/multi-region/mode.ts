@@ -108,7 +108,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       log: parts.regions,
       clock,
       applied: () => this.#bound().applied().index,
-      isUrgent: () => this.#leads(),
+      pauseMs: () => this.#pauseMs(),
       seen: (facts, index) => this.#seen(facts, index),
       failed: (error) => this.#note("region_facts_unknown", settings.self, String(error)),
     });
@@ -266,6 +266,12 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     done: (outcome: OperationOutcome) => void,
   ): void {
     this.#proposals.propose(operation, done);
+  }
+
+  /** Who leads asks once a tick, unless a write or the founding waits for it; others seldom. */
+  #pauseMs(): number {
+    if (!this.#leads()) return SELDOM_MS;
+    return this.#founding.isOpen && !this.#waits.areFresh ? this.#parts.tickMs : 0;
   }
 
   /** Another region's changes, or a region that is given up, on their way into the log. */

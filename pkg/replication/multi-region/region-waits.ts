@@ -42,6 +42,11 @@ export class RegionWaits {
     this.#parts = parts;
   }
 
+  /** Writes wait that nobody looked at the state for yet. */
+  get areFresh(): boolean {
+    return this.#fresh.length > 0;
+  }
+
   /** Writes on their way to the core, of this node's clients or of others'. */
   asked(proposals: readonly Proposal[]): void {
     for (const { ticket, durability } of proposals) {
