@@ -110,8 +110,10 @@ async function openOn(
   identity: StoredIdentity,
 ): Promise<OpenChannel> {
   const logger = options.logger ?? silentLogger;
-  const toSetup = config.mode === "ha_standby" ? toHaSetup : toNodeSetup;
-  const setup = toSetup(config, identity);
+  const setup =
+    config.mode === "ha_standby"
+      ? toHaSetup(config, identity)
+      : toNodeSetup(config, identity, stateMachine.regions?.resolves);
   if (config.cluster.threads === "worker") {
     return openWorkerChannel({ setup, limits, stateMachine, logger, timers: systemTimers });
   }

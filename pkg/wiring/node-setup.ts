@@ -48,14 +48,19 @@ export interface NodeSetup {
   readonly ha?: HaSetup | undefined;
 }
 
-/** @throws ReplicationError `INVALID` for files of the configuration that cannot be read */
-export function toNodeSetup(config: Config, identity: StoredIdentity): NodeSetup {
+/**
+ * @param resolves - the storage decides conflicts between regions by a function of its user's
+ * @throws ReplicationError `INVALID` for files of the configuration that cannot be read
+ */
+export function toNodeSetup(config: Config, identity: StoredIdentity, resolves = false): NodeSetup {
   const directory = config.cluster.dataDir;
   const common = { identity, directory, logDirectory: logFolder({ replicationDir: directory }) };
   if (config.mode === "standalone") return common;
   const raft = { settings: raftSettings(config, identity), port: toPort(config) };
   if (config.mode !== "multi_region") return { ...common, raft };
-  return { ...common, raft: { ...raft, region: regionSettings(config) } };
+  const region = regionSettings(config);
+  if (!resolves) return { ...common, raft: { ...raft, region } };
+  return { ...common, raft: { ...raft, region: { ...region, strategy: "resolver" } } };
 }
 
 function regionSettings({ region }: Config): MultiRegionSettings {

@@ -51,6 +51,8 @@ export interface KeptChanges {
  * with everything, and see what is applied when they are taken up.
  */
 export interface RegionLog {
+  /** A function of the user's makes one value of several: the strategy is `resolver`. */
+  readonly resolves?: boolean | undefined;
   /** undefined: not founded yet. */
   facts(): Awaitable<RegionFacts | undefined>;
   /**

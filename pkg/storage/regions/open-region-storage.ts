@@ -40,7 +40,10 @@ export interface RegionStorage extends SqliteStorage, ConflictReads {
 export interface RegionStorageOptions extends Omit<SqliteStorageOptions, "threads"> {
   /** See `SqliteStorageOptions`; missing: `single`. */
   readonly threads?: SqliteStorageOptions["threads"] | undefined;
-  /** `single` only: a function cannot cross to another thread. */
+  /**
+   * Makes the strategy `resolver`, whatever the configuration says; the same function in every node
+   * of every region. `single` only: it cannot cross to another thread.
+   */
   readonly resolver?: Resolver | undefined;
   /** `single` only. For tests, which plant wrong ones. */
   readonly rules?: RegionRules | undefined;

@@ -1,4 +1,4 @@
-import { invariant } from "../../base/index.js";
+import { StateMachineError } from "../../replication/ports/index.js";
 import type { ClosedEntry } from "./closed-conflicts.js";
 import type { Resolver, Strategy } from "./decide.js";
 import { REGION_LIMITS } from "./limits.js";
@@ -33,10 +33,14 @@ export function openSession(
   return { state, things };
 }
 
-function strategyOf({ strategy }: RegionSettings, resolver: Resolver | undefined): Strategy {
+/** @throws StateMachineError `STORAGE_FAILED` when it was to be given a resolver and was not */
+export function strategyOf({ strategy }: RegionSettings, resolver: Resolver | undefined): Strategy {
   if (strategy !== "resolver") return strategy;
-  invariant(resolver !== undefined, "a region with a resolver is opened with one");
-  return { resolve: resolver };
+  if (resolver !== undefined) return { resolve: resolver };
+  throw new StateMachineError(
+    "STORAGE_FAILED",
+    "the region resolves conflicts by a function of its user's: open the storage with it",
+  );
 }
 
 /** @returns undefined for a region that is not founded yet */

@@ -12,11 +12,13 @@ import type { RegionalRules } from "./regional-rules.js";
 
 /** The writer's end of `RegionLog`: sees what is applied, committed or not. */
 export class WriterRegionLog implements RegionLog {
+  readonly resolves: boolean;
   readonly #rules: RegionalRules;
   readonly #rows: Statement;
 
-  constructor(connection: Connection, rules: RegionalRules) {
+  constructor(connection: Connection, rules: RegionalRules, resolves: boolean) {
     this.#rules = rules;
+    this.resolves = resolves;
     this.#rows = connection.prepare(
       `SELECT first_seq AS "firstSeq", texts FROM region_changes
        WHERE origin = ? AND last_seq > ? ORDER BY last_seq`,

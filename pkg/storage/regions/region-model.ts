@@ -1,8 +1,7 @@
-import { StateMachineError } from "../../replication/ports/index.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { graphModel } from "../sqlite/graph-model.js";
 import type { SqliteModel } from "../sqlite/model.js";
-import type { RegionalOptions } from "./open-session.js";
+import { type RegionalOptions, strategyOf } from "./open-session.js";
 import { RegionContent, repairRegion } from "./region-content.js";
 import { WriterRegionLog } from "./region-log.js";
 import { RegionalRules } from "./regional-rules.js";
@@ -17,10 +16,10 @@ export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules
     open: (connection) => {
       const store = new SqliteRegionStore(connection);
       const rules = new RegionalRules(store, options);
-      checkResolver(rules, options);
+      if (rules.region !== undefined) strategyOf(rules.region.settings, options.resolver);
       return {
         rules,
-        regions: new WriterRegionLog(connection, rules),
+        regions: new WriterRegionLog(connection, rules, options.resolver !== undefined),
         reload: () => {
           store.reload();
           rules.reload();
@@ -36,12 +35,4 @@ export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules
     inspect: (connection, query, pause) =>
       inspectContent(new RegionContent(connection), query, pause),
   };
-}
-
-function checkResolver(rules: RegionalRules, { resolver }: RegionalOptions): void {
-  if (rules.region?.settings.strategy !== "resolver" || resolver !== undefined) return;
-  throw new StateMachineError(
-    "STORAGE_FAILED",
-    "the region resolves conflicts by a function of its user's: open the storage with it",
-  );
 }

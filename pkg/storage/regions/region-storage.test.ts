@@ -13,6 +13,7 @@ import type { Operation } from "../graph.js";
 import { createMemoryStorage } from "../memory/memory-storage.js";
 import { openSqliteStorage } from "../sqlite/open-sqlite-storage.js";
 import { connectStateMachine, serveStateMachine } from "../threads/state-machine-port.js";
+import type { Resolver } from "./decide.js";
 import { openRegionStorage } from "./open-region-storage.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import {
@@ -397,4 +398,30 @@ test("MR-18 a graph's copy takes the place of what a region held, and becomes a 
   await expect(graph.restore(back.chunks())).rejects.toThrow(/holds region, not graph/);
   await back.close();
   await graph.close();
+});
+
+test("MR-5 MR-23 a resolver decides on every node; without it the region is not opened, nor goes on", async () => {
+  const resolver: Resolver = ({ versions }) => versions.map(({ value }) => value);
+  const settings = (self: RegionId) => settingsOf(self, [EU, US], "resolver");
+  const open = () => mkdtempSync(join(tmpdir(), "region-"));
+  const found = async (self: RegionId) => {
+    const folder = open();
+    const path = join(folder, "graph.db");
+    const node = new Node(await openRegionStorage({ path, resolver }), folder);
+    expect(node.storage.regions.resolves).toBe(true);
+    await node.run(encodeRegionOperation({ op: "settle", settings: settings(self) }));
+    return node;
+  };
+  const [eu, us] = [await found(EU), await found(US)];
+  await eu.write([put("a", { x: "eu" })]);
+  await us.write([put("a", { x: "us" })]);
+  await exchange(eu, us);
+  for (const node of [eu, us]) {
+    expect(await node.seen(["a"])).toMatchObject([{ properties: { x: ["eu", "us"] } }, null]);
+  }
+  await expect(eu.reopen()).rejects.toThrow("open the storage with it");
+  const plain = await Node.open();
+  expect(plain.storage.regions.resolves).toBe(false);
+  const settle = encodeRegionOperation({ op: "settle", settings: settings(EU) });
+  await expect(plain.run(settle)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
 });

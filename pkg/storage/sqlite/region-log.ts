@@ -8,6 +8,9 @@ export function latestRegionLog(latest: () => RegionLog | undefined): RegionLog 
     throw new StateMachineError("STORAGE_FAILED", "this file does not hold a region");
   };
   return {
+    get resolves() {
+      return latest()?.resolves;
+    },
     facts: () => current().facts(),
     changes: (...question) => current().changes(...question),
   };
