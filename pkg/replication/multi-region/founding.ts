@@ -9,6 +9,8 @@ import type { OperationOutcome } from "./region-proposals.js";
 
 export interface FoundingParts {
   readonly settings: RegionSettings;
+  /** Why the region may not be founded yet; undefined: it may. */
+  objection(): Promise<string | undefined>;
   /** Into the core. */
   input(input: RaftInput | ProposeInput): void;
   /** Ends writes that the core never sees. */
@@ -17,17 +19,21 @@ export interface FoundingParts {
   applied(): LogIndex;
   /** The state must be looked at again. */
   lookAgain(): void;
-  note(event: "region_settled" | "region_foreign" | "region_unsettled", reason: string): void;
+  note(
+    event: "region_settled" | "region_foreign" | "region_unsettled" | "region_waits",
+    reason: string,
+  ): void;
 }
 
 type ProposeInput = { readonly kind: "propose"; readonly proposals: readonly Proposal[] };
 
 /**
  * `following`: this node does not lead. `looking`: what the state says is not known since it does.
- * `settling`: the settings are on their way into the log. `open`: the state says what the
+ * `asking`: the other members are asked whether they run this mode, too. `settling`: the settings
+ * are on their way into the log. `open`: the state says what the
  * configuration says. `closed`: it never will without an operator.
  */
-type Phase = "following" | "looking" | "settling" | "open" | "closed";
+type Phase = "following" | "looking" | "asking" | "settling" | "open" | "closed";
 
 /**
  * MR-43: a leader founds its region, and settles it anew when its configuration says something
@@ -39,6 +45,7 @@ export class Founding {
   #since: LogIndex = 0 as LogIndex;
   #early: Proposal[] = [];
   #obstacle: ReplicationError | undefined;
+  #waitsFor: string | undefined;
 
   constructor(parts: FoundingParts) {
     this.#parts = parts;
@@ -49,9 +56,11 @@ export class Founding {
     return this.#phase === "open";
   }
 
-  /** Why it never will without an operator. */
+  /** Why it is not open, if that is known. */
   get obstacle(): ReplicationError | undefined {
-    return this.#phase === "closed" ? this.#obstacle : undefined;
+    if (this.#phase === "closed") return this.#obstacle;
+    if (this.#phase === "following" || this.#waitsFor === undefined) return undefined;
+    return new ReplicationError("NO_LEADER", this.#waitsFor, { retryAfterMs: 1_000 });
   }
 
   /** What goes to the core; writes of a leader wait until the region is open. */
@@ -81,13 +90,29 @@ export class Founding {
 
   /** What the state says, at least as of that entry. */
   seen(facts: RegionFacts | undefined, index: LogIndex): void {
-    if (this.#phase === "following" || this.#phase === "settling" || index < this.#since) return;
+    const isBusy = this.#phase === "asking" || this.#phase === "settling";
+    if (this.#phase === "following" || isBusy || index < this.#since) return;
     const { settings } = this.#parts;
     if (facts !== undefined && facts.self !== settings.self) this.#close(foreign(facts, settings));
-    else if (facts === undefined || !isSame(facts, settings)) this.#settle();
+    else if (facts === undefined) void this.#found();
+    else if (!isSame(facts, settings)) this.#settle();
     else {
       this.#phase = "open";
       this.#flush();
+    }
+  }
+
+  /** MR-53: a member in another mode could not apply what the log holds from then on. */
+  async #found(): Promise<void> {
+    this.#phase = "asking";
+    const objection = await this.#parts.objection();
+    if (this.#phase !== "asking") return;
+    const isNews = objection !== this.#waitsFor;
+    this.#waitsFor = objection;
+    if (objection === undefined) this.#settle();
+    else {
+      this.#phase = "looking";
+      if (isNews) this.#parts.note("region_waits", objection);
     }
   }
 

@@ -1,7 +1,15 @@
 import { afterEach, expect, test } from "vitest";
-import { AP, EU, put, RegionsLab, US } from "../../../test/simulation/support/regions-lab.js";
+import {
+  AP,
+  EU,
+  type LabNode,
+  put,
+  RegionsLab,
+  US,
+} from "../../../test/simulation/support/regions-lab.js";
 import { prometheusMetrics } from "../../runtime/node/index.js";
 import { ReplicationError } from "../errors.js";
+import { objectionOf } from "./members-mode.js";
 
 let lab: RegionsLab | undefined;
 afterEach(async () => {
@@ -243,4 +251,31 @@ test("MR-51 nobody but a leader of a founded region takes orders about regions",
       { region: "us", missing: 0 },
     ],
   });
+});
+
+test("MR-53 a region is not founded, and takes no write, before all its members run the mode", async () => {
+  lab = new RegionsLab([EU, US], 3);
+  const world = lab;
+  const [first, second, third] = world.of(EU);
+  await world.start([first, second] as LabNode[]);
+  const leader = await world.leader(EU);
+  const write = leader.writing([put("a")]);
+  await world.until(() => leader.said("region_waits") > 0);
+  expect(await leader.health()).toMatchObject({
+    healthy: false,
+    reason: expect.stringMatching(/n3 does not say so/),
+  });
+  expect(leader.said("region_settled")).toBe(0);
+  await world.start([third] as LabNode[]);
+  expect(await world.run(write)).toMatchObject({ durability: "quorum" });
+  await world.start(world.of(US));
+  await world.everywhere("a");
+});
+
+test("MR-53 a member in another mode is named", async () => {
+  const answer = { mode: "raft" };
+  const raft = { askMembers: async () => [{ node: "n2" as never, answer }] };
+  expect(await objectionOf(raft)).toMatch(/n2 runs mode raft/);
+  answer.mode = "multi_region";
+  expect(await objectionOf(raft)).toBeUndefined();
 });

@@ -14,6 +14,7 @@ import { Forgetting } from "./forgetting.js";
 import { Founding } from "./founding.js";
 import { regionsHealth } from "./health.js";
 import { RegionLinks } from "./links.js";
+import { objectionOf } from "./members-mode.js";
 import { allRegions, type MultiRegionParts } from "./mode-parts.js";
 import { REGION_NOTES, type RegionEvent } from "./notes.js";
 import { Promotions } from "./promotions.js";
@@ -74,6 +75,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     });
     this.#founding = new Founding({
       settings,
+      objection: () => objectionOf(this.#raft),
       propose,
       input: (input) => this.#bound().input(input),
       answer: (answers) => this.#answer(answers),
@@ -369,8 +371,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
   /** Where another region is, by its own word. */
   async #ask(region: RegionId): Promise<Vector> {
     const contains = this.#facts?.have ?? new Map();
-    const message = { from: this.#parts.settings.self, contains, runs: [] };
-    return this.#links.ask(region, message);
+    return this.#links.ask(region, { from: this.#parts.settings.self, contains, runs: [] });
   }
 
   #note(event: RegionEvent, region: RegionId, reason: string): void {

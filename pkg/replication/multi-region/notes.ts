@@ -11,6 +11,7 @@ export type RegionEvent =
   | "region_settled"
   | "region_foreign"
   | "region_unsettled"
+  | "region_waits"
   | "region_clock_back"
   | "region_disagrees"
   | "region_facts_unknown";
@@ -37,6 +38,7 @@ export const REGION_NOTES: Readonly<Record<RegionEvent, NoteText>> = {
   region_relayed: { level: "info", text: "[region] Passing a third region's changes on" },
   region_settled: { level: "info", text: "[region] Settings written" },
   region_foreign: { level: "error", text: "[region] The data is another region's" },
+  region_waits: { level: "warn", text: "[region] The founding waits for a member" },
   region_unsettled: { level: "error", text: "[region] The settings were refused" },
   region_disagrees: {
     level: "error",

@@ -11,7 +11,7 @@ import { VERIFY_LIMITS, type Verification } from "../verification/index.js";
 import { READ_HERE } from "./all-reads.js";
 import { CommitTimes } from "./commit-times.js";
 import type { RaftEffect, RaftInput } from "./core/effects.js";
-import type { ConfigEntry, Membership } from "./core/membership.js";
+import { type ConfigEntry, type Membership, memberIds } from "./core/membership.js";
 import type { RaftState } from "./core/state.js";
 import type { RaftCore } from "./core/step.js";
 import { KeptMembers } from "./kept-members.js";
@@ -239,6 +239,11 @@ export class RaftMode implements Mode<RaftState, RaftInput, RaftOwnEffect> {
     }
     const settle = (outcome: JsonValue) => this.#bound().settleOrder(ticket, outcome);
     void this.#whereabouts.frontEnds(order.args).then(settle);
+  }
+
+  /** What each other member answers to an order for itself. */
+  askMembers(order: Order) {
+    return this.#orders.atOthers(memberIds(this.#membership()), order);
   }
 
   #workOf(order: Order): (() => Promise<JsonValue>) | undefined {

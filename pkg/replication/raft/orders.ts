@@ -23,6 +23,11 @@ export interface RaftOrdersParts {
   settle(ticket: number, outcome: JsonValue | ReplicationError): void;
 }
 
+export interface MemberAnswer {
+  readonly node: NodeId;
+  readonly answer: JsonValue | ReplicationError;
+}
+
 type Args = Order["args"];
 type Settle = (outcome: JsonValue | ReplicationError) => void;
 
@@ -87,6 +92,12 @@ export class RaftOrders {
       if (node === this.#parts.self) this.#carryOut(order, settle);
       else void this.#forward(node, order, settle);
     });
+  }
+
+  /** What each of the nodes but this one answers. */
+  atOthers(nodes: readonly NodeId[], order: Order): Promise<readonly MemberAnswer[]> {
+    const others = nodes.filter((node) => node !== this.#parts.self);
+    return Promise.all(others.map(async (node) => ({ node, answer: await this.at(node, order) })));
   }
 
   /** An order that another node sent here. */
