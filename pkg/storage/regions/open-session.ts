@@ -1,5 +1,5 @@
 import { StateMachineError } from "../../replication/ports/index.js";
-import type { ClosedEntry } from "./closed-conflicts.js";
+import { type ClosedEntry, orderClosed } from "./closed-conflicts.js";
 import type { Resolver, Strategy } from "./decide.js";
 import { REGION_LIMITS } from "./limits.js";
 import type { Session } from "./materialize.js";
@@ -46,13 +46,13 @@ export function strategyOf({ strategy }: RegionSettings, resolver: Resolver | un
 /** @returns undefined for a region that is not founded yet */
 export function regionOfNotes(
   notes: ReadonlyMap<string, TextRecord>,
-  { compare }: RegionRules,
+  rules: RegionRules,
 ): Region | undefined {
   const note = notes.get(REGION_NOTE);
   if (note === undefined) return undefined;
   const closed = [...notes.values()]
     .filter(({ id }) => id !== REGION_NOTE)
     .map(({ text }) => JSON.parse(text) as ClosedEntry)
-    .sort((a, b) => compare(b.by, a.by) || (a.conflict.id < b.conflict.id ? -1 : 1));
+    .sort((a, b) => orderClosed(a, b, rules));
   return readRegion(note.text, closed);
 }

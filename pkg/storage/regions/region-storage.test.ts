@@ -14,6 +14,7 @@ import { createMemoryStorage } from "../memory/memory-storage.js";
 import { openSqliteStorage } from "../sqlite/open-sqlite-storage.js";
 import { connectStateMachine, serveStateMachine } from "../threads/state-machine-port.js";
 import type { Resolver } from "./decide.js";
+import { REGION_LIMITS } from "./limits.js";
 import { openRegionStorage } from "./open-region-storage.js";
 import { encodeRegionOperation } from "./region-commands.js";
 import {
@@ -424,4 +425,37 @@ test("MR-5 MR-23 a resolver decides on every node; without it the region is not 
   expect(plain.storage.regions.resolves).toBe(false);
   const settle = encodeRegionOperation({ op: "settle", settings: settings(EU) });
   await expect(plain.run(settle)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+});
+
+test("MR-7 MR-20 of conflicts that are over only so many are listed, the same on all nodes", async () => {
+  const entries = new Entries();
+  const log = [entries.plain(encodeRegionOperation({ op: "settle", settings: settingsOf(EU) }))];
+  const count = REGION_LIMITS.closedConflictsMax + 30;
+  for (let seq = 1; seq <= count + 1; seq += 1) {
+    log.push(entries.command([put(`k${seq % 3}`, { x: seq })]));
+    const text = JSON.stringify({
+      origin: US,
+      seq,
+      clock: [1, seq],
+      seen: [],
+      things: [{ key: `n:k${seq % 3}`, life: true, put: [["x", -seq]] }],
+      closed: [],
+    });
+    const contains = new Map([[US, seq]]);
+    const receive = { op: "receive", from: US, upTo: seq, contains, texts: [text] } as const;
+    log.push(entries.plain(encodeRegionOperation(receive)));
+  }
+  const [one, other] = [await Node.open(), await Node.open()];
+  await one.storage.applyBatch(log);
+  for (let from = 0; from < log.length; from += 700) {
+    await other.storage.applyBatch(log.slice(from, from + 700));
+    await other.reopen();
+  }
+  for (const node of [one, other]) {
+    const { conflicts, next } = node.storage.endedConflicts("", 10_000);
+    expect([conflicts.length, next]).toEqual([REGION_LIMITS.closedConflictsMax, undefined]);
+    expect(conflicts.at(-1)?.endedBy.seq).toBe(count + 2 - REGION_LIMITS.closedConflictsMax);
+    await node.isConsistent();
+  }
+  expect(await other.storage.digest()).toEqual(await one.storage.digest());
 });

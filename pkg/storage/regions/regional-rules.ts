@@ -8,7 +8,7 @@ import { effectsText } from "../effects.js";
 import type { Envelope } from "../envelope.js";
 import { GraphRules } from "../graph-rules.js";
 import { type Counts, type Prepared, refusedCommand, type StateRules } from "../state-engine.js";
-import { type ClosedEntry, closedName } from "./closed-conflicts.js";
+import { type ClosedEntry, closedBetween, closedName } from "./closed-conflicts.js";
 import { type ConflictNews, ConflictNewsKeeper } from "./conflict-news.js";
 import { REGION_LIMITS } from "./limits.js";
 import { materialize, type Session } from "./materialize.js";
@@ -197,13 +197,14 @@ export class RegionalRules implements StateRules {
   }
 
   #keepClosed(entries: readonly ClosedEntry[], digest: DigestSums, version: number): void {
-    const now = new Map(entries.map((entry) => [`${CLOSED_NOTE}${closedName(entry)}`, entry]));
-    for (const [id, before] of this.#closed) {
-      if (!now.has(id)) this.#changeClosed(before, undefined, digest);
+    const before = this.#region?.meta.closed ?? [];
+    const { gone, added } = closedBetween(before, entries, this.#options.rules);
+    for (const entry of gone) {
+      this.#changeClosed(this.#closed.get(noteOf(entry)), undefined, digest);
     }
-    for (const [id, entry] of now) {
-      if (this.#closed.has(id)) continue;
-      this.#changeClosed(undefined, noteRecord(id, JSON.stringify(entry), version), digest);
+    for (const entry of added) {
+      const note = noteRecord(noteOf(entry), JSON.stringify(entry), version);
+      this.#changeClosed(undefined, note, digest);
     }
   }
 
@@ -218,6 +219,10 @@ export class RegionalRules implements StateRules {
     if (after === undefined) this.#closed.delete(id);
     else this.#closed.set(id, after);
   }
+}
+
+function noteOf(entry: ClosedEntry): string {
+  return `${CLOSED_NOTE}${closedName(entry)}`;
 }
 
 interface Keeping {
