@@ -124,9 +124,10 @@ export class Founding {
       if (outcome.ok) {
         this.#parts.note("region_settled", JSON.stringify(settings));
         this.#phase = "looking";
+        this.#parts.lookAgain();
       } else if (isFinal(outcome.error)) this.#close(outcome.error);
+      // Refused at once, it would be refused again at once: the next look comes by itself.
       else this.#phase = "looking";
-      this.#parts.lookAgain();
     });
   }
 
