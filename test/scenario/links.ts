@@ -119,7 +119,8 @@ class Door {
       });
       if (caller === undefined) return;
       near.off("data", onData);
-      this.#join(near, caller, held);
+      // Between regions a node bears its region's name before its own.
+      this.#join(near, caller.replace(/^.*\./, ""), held);
     };
     near.on("data", onData);
   }

@@ -3,7 +3,7 @@ import type { World } from "../world.js";
 
 export const order: Command = {
   usage:
-    "order NODE add|remove|transfer|switch-over MEMBER, or order NODE step-down, or order NODE promote [force]",
+    "order NODE add|remove|transfer|switch-over MEMBER, or order NODE step-down|promote-region, or order NODE promote [force]",
   async run(world, args) {
     const { status, body } = await world.until("no other change is under way", async () => {
       const answer = await send(world, args.words);
@@ -27,6 +27,8 @@ async function send(world: World, [at = "", action = "", member = ""]: readonly 
       return world.ask(at, "POST", "/admin/switchover", { target: member });
     case "promote":
       return world.ask(at, "POST", "/admin/promote", { force: member === "force" });
+    case "promote-region":
+      return world.ask(at, "POST", "/admin/region/promote", {});
     case "step-down":
       return world.ask(at, "POST", "/admin/raft/step-down");
     default:
