@@ -1,8 +1,9 @@
-/** usage: bench standalone | raft | ha | wal | storage | transport; BENCH_SECONDS sets the length of a case */
+/** usage: bench standalone | raft | ha | regions | wal | storage | transport; BENCH_SECONDS sets the length of a case */
 const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   standalone: () => import("./standalone.js"),
   raft: () => import("./raft.js"),
   ha: () => import("./ha.js"),
+  regions: () => import("./regions.js"),
   wal: () => import("./wal.js"),
   storage: () => import("./storage.js"),
   transport: () => import("./transport.js"),

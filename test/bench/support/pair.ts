@@ -21,7 +21,7 @@ export interface LoadShape {
   readonly keys: number;
 }
 
-const USUAL: LoadShape = { bytes: 256, keys: 100_000 };
+export const USUAL: LoadShape = { bytes: 256, keys: 100_000 };
 
 /** A primary that this process is, and its standby as a process of its own. */
 export interface Pair extends Library {
@@ -50,10 +50,14 @@ export async function pairSettings(
   return { primary: of("primary", own, peer), standby: of("standby", peer, own) };
 }
 
-export async function openLibrary(env: Environment, shape = USUAL): Promise<Library> {
+export async function openLibrary(
+  env: Environment,
+  shape = USUAL,
+  openStorage: typeof openSqliteStorage = openSqliteStorage,
+): Promise<Library> {
   const { config } = loadConfig({ env });
   mkdirSync(config.dataDir, { recursive: true });
-  const storage = await openSqliteStorage({ path: databaseFile(config), threads: "worker" });
+  const storage = await openStorage({ path: databaseFile(config), threads: "worker" });
   const replicator = createReplicator(config, storage);
   await replicator.start();
   const value = "v".repeat(shape.bytes);

@@ -47,12 +47,16 @@ export function cpuSeconds(child: ChildProcess): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-export async function waitFor<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const untilMs = performance.now() + 30_000;
+export async function waitFor<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  patienceMs = 30_000,
+): Promise<T> {
+  const untilMs = performance.now() + patienceMs;
   while (performance.now() < untilMs) {
     const found = await look().catch(() => undefined);
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`${what}: not within 30 s`);
+  throw new Error(`${what}: not within ${patienceMs} ms`);
 }
