@@ -77,7 +77,10 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       settings,
       objection: () => objectionOf(this.#raft),
       propose,
-      input: (input) => this.#bound().input(input),
+      input: (input) => {
+        if (input.kind === "propose") this.#waits.asked(input.proposals);
+        this.#bound().input(input);
+      },
       answer: (answers) => this.#answer(answers),
       applied: () => this.#bound().applied().index,
       lookAgain: () => this.#pump.again(),
@@ -162,10 +165,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     this.#host = host;
     this.#raft.bind({
       ...host,
-      input: (input) => {
-        if (input.kind === "propose") this.#waits.asked(input.proposals);
-        this.#founding.pass(input, host.state().lead !== null);
-      },
+      input: (input) => this.#founding.pass(input, host.state().lead !== null),
     });
   }
 

@@ -23,7 +23,14 @@ export type { Entry, EntryKind } from "./entry.js";
 export { LOG_ERROR_CODES, LogError, type LogErrorCode, type LogErrorDetails } from "./log-error.js";
 export type { HardState, LogOutline, LogStore } from "./log-store.js";
 export { MessageType } from "./message-type.js";
-export type { ChangeLimits, KeptChanges, Promotion, RegionFacts, RegionLog, Vector } from "./regions.js";
+export type {
+  ChangeLimits,
+  KeptChanges,
+  Promotion,
+  RegionFacts,
+  RegionLog,
+  Vector,
+} from "./regions.js";
 export {
   type ApplyResult,
   type Digest,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RequestId } from "../../../base/index.js";
-import { AP, Driven, EU, kinds, runOf, sent, US, vector } from "./testing.js";
+import { AP, Driven, EU, kinds, OPTIONS, runOf, sent, US, vector } from "./testing.js";
 
 test("MR-30 a node that does not lead sends nothing", () => {
   const node = new Driven();
@@ -229,6 +229,10 @@ test("MR-41 a region for which too much is kept is given up, if that is wanted",
     { event: "region_given_up" },
   ]);
   expect(kinds(node.ticks(3))).toEqual([]);
+  const ticket = node.state.givingUp as number;
+  const refused = { kind: "proposed", ticket, outcome: { ok: false } } as const;
+  expect(kinds(node.input(refused))).toEqual([]);
+  expect(kinds(node.ticks(OPTIONS.backoffTicksMax))).toEqual(["propose", "region_given_up"]);
   node.see({ lost: new Set([US]) });
   expect(node.lag()).toMatchObject({ state: "given_up" });
   const never = Driven.streaming({});

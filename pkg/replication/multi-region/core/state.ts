@@ -72,6 +72,8 @@ export interface RegionState {
   readonly marks: readonly { readonly seq: number; readonly at: number }[];
   /** A region is being given up under that ticket. */
   readonly givingUp: number | null;
+  /** None is given up before that tick: what became of the last one is seen a little later. */
+  readonly giveUpAt: number;
 }
 
 export const NOTHING: Vector = new Map();
@@ -104,4 +106,5 @@ export const INITIAL_REGION_STATE: RegionState = {
   waits: [],
   marks: [],
   givingUp: null,
+  giveUpAt: 0,
 };

@@ -112,12 +112,13 @@ function onApplied(turn: Turn, view: RegionView): void {
 /** MR-41: an unreachable region must not fill the disk of those that go on, where that is wanted. */
 function tendKept(turn: Turn): void {
   const { s, options } = turn;
-  if (options.keptChangesMax === 0 || s.givingUp !== null) return;
+  if (options.keptChangesMax === 0 || s.givingUp !== null || s.now < s.giveUpAt) return;
   const own = seqOf(s.view.have, options.self);
   for (const [region, known] of s.view.known) {
     const kept = own - Math.max(seqOf(known, options.self), seqOf(s.view.floor, options.self));
     if (kept <= options.keptChangesMax || s.view.lost.has(region)) continue;
     s.givingUp = takeTicket(turn);
+    s.giveUpAt = s.now + options.backoffTicksMax;
     const operation = { op: "give_up", region } as const;
     turn.effects.push({ kind: "propose", ticket: s.givingUp, operation });
     note(turn, "region_given_up", region, `${kept} changes were kept for it`);
