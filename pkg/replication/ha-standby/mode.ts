@@ -70,24 +70,8 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
     this.#probeMs = this.#slowMs;
     this.#meters = new HaMeters({ ...parts, nameOf: (id) => this.#peers.nameOf(id) });
     this.#peers = this.#openPeers();
-    this.#sender = new EntrySender({
-      ...parts,
-      ...timing,
-      state: () => this.#bound().state(),
-      hasRoom: (to) => this.#peers.hasRoom(to),
-      send: (to, batch) => this.#meters.sending(batch, () => this.#peers.send(to, batch)),
-      sent: (input) => this.#bound().input(input),
-      sentLater: (input) => this.#input(input),
-    });
-    this.#lease = new LeaseKeeper({
-      arbiter: parts.arbiter,
-      self: own.id,
-      nameOf: (id) => this.#peers.knownNameOf(id),
-      idOf: (name) => this.#peers.idOf(name),
-      ttlMs: timing.leaseTtlMs,
-      logger: parts.logger,
-      input: (input) => this.#input(input),
-    });
+    this.#sender = this.#openSender();
+    this.#lease = this.#openLease();
     this.#writes = new HaWrites({
       ...timing,
       self: own.id,
@@ -154,12 +138,30 @@ export class HaMode implements Mode<HaState, HaInput, HaOwnEffect> {
       onUnreachable: (peer) => this.#input({ kind: "unreachable", peer }),
       onGone: (peer) => this.#input({ kind: "gone", peer }),
       onRequest: (from, message) =>
-        handleRequest(from, message, {
-          copies: this.#copies,
-          writes: this.#writes,
-          verification: this.#verification,
-          orders: this.#orders,
-        }),
+        handleRequest(from, message, this.#copies, this.#writes, this.#verification, this.#orders),
+    });
+  }
+
+  #openLease(): LeaseKeeper {
+    return new LeaseKeeper({
+      ...this.#parts,
+      self: this.#parts.own.id,
+      nameOf: (id) => this.#peers.knownNameOf(id),
+      idOf: (name) => this.#peers.idOf(name),
+      ttlMs: this.#parts.timing.leaseTtlMs,
+      input: (input) => this.#input(input),
+    });
+  }
+
+  #openSender(): EntrySender {
+    return new EntrySender({
+      ...this.#parts,
+      ...this.#parts.timing,
+      state: () => this.#bound().state(),
+      hasRoom: (to) => this.#peers.hasRoom(to),
+      send: (to, batch) => this.#meters.sending(batch, () => this.#peers.send(to, batch)),
+      sent: (input) => this.#bound().input(input),
+      sentLater: (input) => this.#input(input),
     });
   }
 

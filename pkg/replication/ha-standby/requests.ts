@@ -6,22 +6,17 @@ import type { HaCopies } from "./copies.js";
 import type { HaWrites } from "./ha-writes.js";
 import type { HaOrders } from "./orders.js";
 
-/** Answers what another node asks that the core has no part in. */
+/**
+ * Answers what another node asks that the core has no part in.
+ * @param copies - missing while the node starts
+ */
 export async function handleRequest(
   from: NodeId,
   message: PeerMessage,
-  {
-    copies,
-    writes,
-    verification,
-    orders,
-  }: {
-    /** Missing: the node is starting. */
-    readonly copies: HaCopies | undefined;
-    readonly writes: HaWrites;
-    readonly verification: Verification;
-    readonly orders: HaOrders;
-  },
+  copies: HaCopies | undefined,
+  writes: HaWrites,
+  verification: Verification,
+  orders: HaOrders,
 ): Promise<PeerMessage> {
   switch (message.type) {
     case MessageType.installSnapshot:
