@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { HTTP_LIMITS } from "../../pkg/frontend/http/limits.js";
 import { ARBITER_LIMITS } from "../../pkg/replication/arbiter/limits.js";
 import { DEFAULT_LIMITS } from "../../pkg/replication/limits.js";
+import { REGION_STREAM_LIMITS } from "../../pkg/replication/multi-region/limits.js";
+import { REGION_WIRE_LIMITS } from "../../pkg/replication/multi-region/wire/limits.js";
 import { DEFAULT_RAFT_LIMITS } from "../../pkg/replication/raft/core/options.js";
 import { WIRE_LIMITS } from "../../pkg/replication/raft/wire/limits.js";
 import { SNAPSHOT_LIMITS } from "../../pkg/replication/snapshot/core/limits.js";
@@ -135,6 +137,7 @@ describe("docs/architecture/limits.md", () => {
     ["Arbiters", ARBITER_LIMITS],
     ["Stored graph (part of the format)", STORAGE_LIMITS],
     ["Stored regions (part of the format)", REGION_LIMITS],
+    ["Streams between regions", { ...REGION_STREAM_LIMITS, ...REGION_WIRE_LIMITS }],
     ["Object catalogue (part of the format)", OBJECT_LIMITS],
     ["Log", LOG_LIMITS],
   ])("%s: every limit has the number that the code has, and there is no other", (title, limits) => {

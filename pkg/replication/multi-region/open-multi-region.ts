@@ -4,6 +4,7 @@ import { ReplicationError } from "../errors.js";
 import { MessageType, type Transport } from "../ports/index.js";
 import { type OpenRaftParts, openRaft, raftTickMs } from "../raft/index.js";
 import { createRegionCore, type RegionCoreOptions } from "./core/index.js";
+import { REGION_STREAM_LIMITS } from "./limits.js";
 import { MultiRegionMode } from "./mode.js";
 import type { RegionMessageHandler, RegionWork } from "./mode-parts.js";
 import type { EncodeRegionOperation, RegionSettings } from "./operations.js";
@@ -76,7 +77,7 @@ export async function openMultiRegion(parts: OpenMultiRegionParts): Promise<Mult
     encode: parts.encode,
     transport: parts.links,
     remotes: addressesOf(region),
-    callTimeoutMs: CALL_MS_MAX,
+    callTimeoutMs: REGION_STREAM_LIMITS.callMsMax,
     tickMs,
     semiSync: region.mode === "semi_sync",
     waitMs: Math.floor(settings.retryMs * WAIT_SHARE),
@@ -92,19 +93,8 @@ export async function openMultiRegion(parts: OpenMultiRegionParts): Promise<Mult
   });
 }
 
-/** Two ways over the slowest link there may be, 2.5 s each, and a commit there. */
-const CALL_MS_MAX = 10_000;
 /** Of a write's patience, for its way to another region: what is left is for its commit here. */
 const WAIT_SHARE = 0.75;
-const MESSAGE_CHANGES = 256;
-const MESSAGE_CHARS_MAX = 1024 * 1024;
-/** Messages under way to one region; each is one entry of its log, before its clients' next. */
-const WINDOW = 8;
-const BACKOFF_MS = 100;
-const BACKOFF_MS_MAX = 1_000;
-const RELAY_MS = 5_000;
-const TELL_MS = 1_000;
-const WAITS_MAX = 4_096;
 
 function regionSettings({ self, remotes, strategy, driftMsMax }: MultiRegionSettings) {
   const others = [...new Set(remotes.map(({ region }) => region))].sort();
@@ -123,20 +113,21 @@ function addressesOf({ remotes }: MultiRegionSettings): ReadonlyMap<RegionId, re
 function coreOptions(region: MultiRegionSettings, tickMs: number): RegionCoreOptions {
   const ticks = (ms: number) => Math.max(1, Math.round(ms / tickMs));
   const { changesMax } = REGION_WIRE_LIMITS;
+  const limits = REGION_STREAM_LIMITS;
   const batchChanges = Math.min(region.batchChanges, changesMax);
   return {
     self: region.self,
     batchTicks: ticks(region.batchMs),
     batchChanges,
-    messageChangesMax: Math.max(batchChanges, MESSAGE_CHANGES),
-    messageCharsMax: MESSAGE_CHARS_MAX,
-    windowMax: WINDOW,
-    proposalsMax: WINDOW,
-    backoffTicks: ticks(BACKOFF_MS),
-    backoffTicksMax: ticks(BACKOFF_MS_MAX),
-    relayTicks: ticks(RELAY_MS),
-    tellTicks: ticks(TELL_MS),
-    waitsMax: WAITS_MAX,
+    messageChangesMax: Math.max(batchChanges, limits.messageChanges),
+    messageCharsMax: limits.messageCharsMax,
+    windowMax: limits.window,
+    proposalsMax: limits.window,
+    backoffTicks: ticks(limits.backoffMs),
+    backoffTicksMax: ticks(limits.backoffMsMax),
+    relayTicks: ticks(limits.relayMs),
+    tellTicks: ticks(limits.tellMs),
+    waitsMax: limits.waitsMax,
     keptChangesMax: region.keptChangesMax,
   };
 }
