@@ -15,6 +15,8 @@ export interface BindingRules {
   reports: "applied" | "proposed";
   /** What a client asks again has the id that it had. */
   retryId(id: string, attempt: number): string;
+  /** What is contained of others: what the state says, or what this leader has seen applied. */
+  contains: "state" | "leader";
   /** What another region sent is a write of this one, too. */
   echoes: boolean;
   /** A write that waits, and whose end is not known, is not acknowledged. */
@@ -37,6 +39,7 @@ export const SIM_RULES: SimRules = {
     position: (said) => said,
     reports: "applied",
     retryId: (id) => id,
+    contains: "state",
     echoes: false,
     isReached: (reached) => reached,
   },

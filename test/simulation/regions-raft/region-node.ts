@@ -5,7 +5,6 @@ import {
   createRegionCore,
   type Proposed,
   type RegionCore,
-  type RegionCoreOptions,
   type RegionEffect,
   type RegionInput,
   type RegionState,
@@ -15,6 +14,7 @@ import { encodeOperations, type Operation } from "../../../pkg/storage/index.js"
 import type { Conflict } from "../../../pkg/storage/regions/conflict.js";
 import { encodeRegionOperation } from "../../../pkg/storage/regions/region-commands.js";
 import type { Region } from "../../../pkg/storage/regions/region-record.js";
+import type { VersionVector } from "../../../pkg/storage/regions/version-vector.js";
 import type { SimNode } from "../raft-core/sim-node.js";
 import type { MemoryRegion } from "../regions/memory-region.js";
 import type { SimRules } from "./binding.js";
@@ -22,20 +22,6 @@ import type { RegionCluster } from "./region-cluster.js";
 
 type Of<Kind extends RegionEffect["kind"]> = Extract<RegionEffect, { readonly kind: Kind }>;
 
-const OPTIONS: Omit<RegionCoreOptions, "self"> = {
-  batchTicks: 1,
-  batchChanges: 3,
-  messageChangesMax: 6,
-  messageCharsMax: 100_000,
-  windowMax: 3,
-  proposalsMax: 2,
-  backoffTicks: 2,
-  backoffTicksMax: 16,
-  relayTicks: 12,
-  tellTicks: 4,
-  waitsMax: 10,
-  keptChangesMax: 0,
-};
 const SETTLE_TICKS = 10;
 
 /** One process of a region: its state machine, and the region's core as the mode runs it. */
@@ -54,6 +40,8 @@ export class RegionNode {
   /** Applied when raft made it leader; null: it does not lead. */
   #leadsFrom: number | null = null;
   #leader: string | null = null;
+  /** What was contained after the last command of another region, by this leader's own count. */
+  #remembered: VersionVector = new Map();
   #settleAt = 0;
   #last = 0;
 
@@ -64,7 +52,7 @@ export class RegionNode {
     machine: MemoryRegion,
   ) {
     this.machine = machine;
-    this.#core = createRegionCore({ self: cluster.id, ...OPTIONS }, rules.stream);
+    this.#core = createRegionCore({ ...cluster.link.swarm.core, self: cluster.id }, rules.stream);
     this.state = this.#core.initial;
   }
 
@@ -107,6 +95,7 @@ export class RegionNode {
     const now = rules.binding.leads(leads, this.#leadsFrom !== null);
     if (now && this.#leadsFrom === null) {
       this.#leadsFrom = this.machine.applied;
+      this.#remembered = new Map();
       this.#seenAt = -1;
       this.look();
     } else if (!now) this.#leadsFrom = null;
@@ -126,7 +115,8 @@ export class RegionNode {
       this.#asking = false;
       this.#seenAt = at;
       if (region !== undefined) {
-        const { have, known, lost } = region.meta;
+        const { known, lost } = region.meta;
+        const have = this.#contains(region);
         this.input({ kind: "applied", view: { have, known, lost, floor: region.floor } });
         const isUpToDate = this.#leadsFrom !== null && at >= this.#leadsFrom;
         if (isUpToDate && !this.state.leading) {
@@ -214,6 +204,12 @@ export class RegionNode {
     }
   }
 
+  #contains({ meta: { have } }: Region): VersionVector {
+    if (this.rules.binding.contains === "state") return have;
+    const own = have.get(this.cluster.id) ?? 0;
+    return new Map([...this.#remembered, [this.cluster.id, own]]);
+  }
+
   #echo(): Operation {
     return { op: "patch_node", id: "counter", properties: { echo: this.machine.applied } };
   }
@@ -238,7 +234,9 @@ export class RegionNode {
       report({ ok: true, have, stopped: null, clockAheadMs: 0 });
     }
     this.cluster.propose(this, encodeRegionOperation(operation), "", (result) => {
-      if (binding.reports === "applied") report(outcomeOf(result));
+      const outcome = outcomeOf(result);
+      if (binding.reports === "applied") report(outcome);
+      if (outcome.ok) this.#remembered = outcome.have;
       if (binding.echoes && operation.op === "receive" && operation.texts.length > 0) {
         this.cluster.propose(this, encodeOperations([this.#echo()]), "", () => {});
       }

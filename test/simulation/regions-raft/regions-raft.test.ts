@@ -43,7 +43,7 @@ describe("regions of simulated raft clusters", () => {
   }, 120_000);
 });
 
-const KINDS = [7, 47, 121, 126];
+const KINDS = [40, 47, 121, 126];
 const WANTED = [
   "crash",
   "restart",

@@ -1,3 +1,4 @@
+import type { RegionCoreOptions } from "../../../pkg/replication/multi-region/core/index.js";
 import type { StrategyName } from "../../../pkg/storage/regions/region-settings.js";
 import { type Ratio, type SeededRandom, seededRandom } from "../../support/index.js";
 import type { Swarm } from "../raft-core/swarm.js";
@@ -50,6 +51,7 @@ export interface RegionSwarm {
   readonly troubles: Readonly<Record<Trouble, number>>;
   /** Of the last region. */
   readonly fate: Fate;
+  readonly core: Omit<RegionCoreOptions, "self">;
 }
 
 export function swarmOf(seed: number): RegionSwarm {
@@ -82,6 +84,25 @@ export function swarmOf(seed: number): RegionSwarm {
     ]),
     troubles: pickTroubles(random),
     fate: random.pick(["lives", "lives", "lives", "given_up", "lost"] as const),
+    core: coreOptionsOf(random),
+  };
+}
+
+function coreOptionsOf(random: SeededRandom): RegionSwarm["core"] {
+  const batchChanges = random.pick([1, 3, 20]);
+  return {
+    batchTicks: random.pick([1, 1, 5]),
+    batchChanges,
+    messageChangesMax: batchChanges + random.pick([0, 3, 100]),
+    messageCharsMax: 100_000,
+    windowMax: random.pick([1, 3, 8]),
+    proposalsMax: random.pick([1, 2, 8]),
+    backoffTicks: 2,
+    backoffTicksMax: 16,
+    relayTicks: random.pick([4, 12, 40]),
+    tellTicks: random.pick([2, 4, 10]),
+    waitsMax: random.pick([2, 50]),
+    keptChangesMax: 0,
   };
 }
 
