@@ -86,10 +86,15 @@ export class StateEngine<Rules extends StateRules = StateRules> {
   #changesFrom = 0;
   #pending = new RowBuilder();
 
-  constructor(rules: Rules, rows: AppliedRows, rememberedRequestsMax: number) {
+  /** @param seed - of where request ids are kept in memory; see `RequestMemoryOptions` */
+  constructor(rules: Rules, rows: AppliedRows, rememberedRequestsMax: number, seed?: number) {
     this.#rules = rules;
     this.#rows = rows;
-    this.#requests = new RequestMemory(rememberedRequestsMax);
+    this.#requests = new RequestMemory({
+      window: rememberedRequestsMax,
+      idAt: (index) => this.#lookUp(index)?.requestId,
+      seed,
+    });
   }
 
   get position(): Position {
@@ -184,15 +189,24 @@ export class StateEngine<Rules extends StateRules = StateRules> {
   }
 
   #recall(index: number): Outcome {
+    const found = this.#lookUp(index);
+    invariant(found !== undefined, "a remembered request has its row");
+    return found.outcome();
+  }
+
+  /** The command at that index as it is kept; undefined: it is no command, or not kept. */
+  #lookUp(index: number): { readonly requestId: string; outcome(): Outcome } | undefined {
     if (this.#pending.firstIndex <= index) this.#flushRow();
     const row = this.#rows.appliedRow(index);
-    invariant(row !== undefined, "a remembered request has its row");
+    if (row === undefined) return undefined;
     const requests: (number | string)[] = JSON.parse(row.requests);
     let at = 0;
     while (at * 3 < requests.length && requests[at * 3] !== index) at += 1;
-    const outcome = (JSON.parse(row.results) as Outcome[])[at];
-    invariant(outcome !== undefined, "a remembered request has its result");
-    return outcome;
+    if (at * 3 >= requests.length) return undefined;
+    return {
+      requestId: requests[at * 3 + 2] as string,
+      outcome: () => (JSON.parse(row.results) as Outcome[])[at] as Outcome,
+    };
   }
 
   #flushRow(): void {

@@ -81,7 +81,8 @@ export class SqliteWriter<Rules extends StateRules> {
       this.#rows = new SqliteRows(this.#connection);
       this.#store = model.open(this.#connection);
       const { rules } = this.#store;
-      this.#engine = new StateEngine(rules, this.#rows, identity.rememberedRequestsMax);
+      const seed = this.#connection.prepare("SELECT random() & 4294967295").pluck().get() as number;
+      this.#engine = new StateEngine(rules, this.#rows, identity.rememberedRequestsMax, seed);
       this.#begin = this.#connection.prepare("BEGIN IMMEDIATE");
       this.#commit = this.#connection.prepare("COMMIT");
       this.#load();
