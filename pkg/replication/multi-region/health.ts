@@ -1,6 +1,7 @@
 import type { RegionId } from "../../base/index.js";
 import type { RegionHealth } from "../replicator.js";
 import type { RegionLag } from "./core/index.js";
+import type { RegionLinks } from "./links.js";
 
 export interface RegionHealthParts {
   readonly lag: ReadonlyMap<RegionId, RegionLag>;
@@ -9,7 +10,8 @@ export interface RegionHealthParts {
   readonly tickMs: number;
   /** Mean size of a change, in bytes; undefined while none was read. */
   readonly changeBytes: number | undefined;
-  addressOf(region: RegionId): string | null;
+  /** Where nothing is to be told nobody notices that a region is gone, but for its link. */
+  readonly links: Pick<RegionLinks, "isConnected" | "addressOf">;
   clockAheadMs(region: RegionId): number;
   /** What this node itself has against the region's changes. */
   objection(region: RegionId): string | undefined;
@@ -17,14 +19,16 @@ export interface RegionHealthParts {
 
 /** What the health page says of the other regions, by name. */
 export function regionsHealth(parts: RegionHealthParts): readonly RegionHealth[] {
-  const { lag, isLeading, tickMs, changeBytes, addressOf, clockAheadMs, objection } = parts;
+  const { lag, isLeading, tickMs, changeBytes, links, clockAheadMs, objection } = parts;
   return [...lag].map(([region, { entries, ticks, state: doing, reason }]) => {
-    const state = isLeading || doing === "given_up" ? doing : "unknown";
+    const isGone = doing === "streaming" && !links.isConnected(region);
+    const known = isGone ? "asking" : doing;
+    const state = isLeading || known === "given_up" ? known : "unknown";
     return {
       region,
       state,
       reason: objection(region) ?? REASONS[reason ?? state] ?? null,
-      address: isLeading ? addressOf(region) : null,
+      address: isLeading ? links.addressOf(region) : null,
       lagEntries: entries,
       lagBytes: bytesOf(entries, changeBytes),
       lagMs: ticks * tickMs,

@@ -279,3 +279,15 @@ test("MR-53 a member in another mode is named", async () => {
   answer.mode = "multi_region";
   expect(await objectionOf(raft)).toBeUndefined();
 });
+
+test("MR-52 a region that is gone is not told to be streaming, though nothing is to be told to it", async () => {
+  const world = await started([EU, US], 1);
+  const [eu, us] = world.nodes;
+  await eu?.write([put("a")]);
+  await world.everywhere("a");
+  await eu?.seesAs(US, { state: "streaming", lagEntries: 0 });
+  await us?.stop();
+  await eu?.seesAs(US, { state: "asking", lagEntries: 0 });
+  await us?.restart();
+  await eu?.seesAs(US, { state: "streaming" });
+});

@@ -356,7 +356,7 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
       isLeading: this.#runner.isLeading,
       tickMs: this.#parts.tickMs,
       changeBytes: changes === 0 ? undefined : chars / changes,
-      addressOf: (region) => this.#links.addressOf(region),
+      links: this.#links,
       clockAheadMs: (region) => this.#alarms.of(region),
       objection: (region) => this.#reception.objection(region),
     });
