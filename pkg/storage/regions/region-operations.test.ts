@@ -9,7 +9,7 @@ import {
   exchange,
   link,
   MANY,
-  type Node,
+  Node,
   pair,
   put,
   settingsOf,
@@ -231,6 +231,25 @@ test("MR-15 a region that was given up holds nothing up, and is let in again wit
   });
   const contains = new Map([[EU, 1]]);
   expect(await run({ op: "readmit", region: US, contains })).toMatchObject({ ok: true });
+});
+
+test("MR-15 what another region has of one that was given up is taken from it", async () => {
+  const all = [EU, US, AP];
+  const [eu, us, ap] = [
+    await Node.founded(settingsOf(EU, all)),
+    await Node.founded(settingsOf(US, all)),
+    await Node.founded(settingsOf(AP, all)),
+  ];
+  await ap.write([put("a")]);
+  await us.hear(ap);
+  await eu.run(encodeRegionOperation({ op: "give_up", region: AP }));
+  const { texts } = us.storage.regions.changes(AP, 0, MANY);
+  const contains = new Map([[AP, 1]]);
+  const passedOn = { op: "receive", upTo: 0, contains, texts } as const;
+  const take = (from: RegionId) => eu.run(encodeRegionOperation({ ...passedOn, from }));
+  expect(await take(AP)).toMatchObject({ value: { applied: 0, stopped: { outcome: "lost" } } });
+  expect(await take(US)).toMatchObject({ value: { applied: 1, stopped: null } });
+  expect(await eu.seen(["a"])).toEqual(await ap.seen(["a"]));
 });
 
 test("MR-24 a write that no command of another region could hold is refused, and nothing has happened", async () => {
