@@ -55,7 +55,7 @@ it("MR-30, MR-31 two regions of three: leaders of both are killed while both cou
     expect(JSON.parse(verified.out)).toMatchObject({ equal: true, replicas: { equal: true } });
   }
   expect(await regions.conflicts("us1")).toEqual([]);
-});
+}, 240_000);
 
 it("MR-18, MR-23, WI-5 a raft cluster becomes a region on the same directories, and no other mode takes it back (FC-161)", async () => {
   regions = await RegionsCluster.make(folder, { nodes: { eu: 1, us: 1 } });
@@ -118,7 +118,7 @@ it("MR-22 a region with data is copied, and the copy becomes a region of its own
   await regions.converged();
 });
 
-it("a region is lost, another one is promoted, and what the lost one alone had comes back as it does (FC-118)", async () => {
+it("MR-50 a region is lost, another one is promoted, and what the lost one alone had comes back as it does (FC-118)", async () => {
   regions = await RegionsCluster.make(folder, { nodes: { eu: 1, us: 1 } });
   await regions.startAll();
   await put("eu1", "x", { v: 1 });

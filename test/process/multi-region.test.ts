@@ -110,7 +110,7 @@ describe("two regions of one node", () => {
     expect(await regions.conflicts("us1")).toEqual([]);
   });
 
-  it("MR-39 how far another region is behind is told in changes, bytes and time", async () => {
+  it("MR-39, MR-52 how far another region is behind is told in changes, bytes and time", async () => {
     await put("eu1", "l");
     await regions.sees("us1", "l", {});
     regions.cut();
@@ -155,7 +155,7 @@ describe("two regions of one node, with other settings", () => {
     }
   });
 
-  it("MR-38 semi_sync: an answer means that the other region has it, and without it says what is known", async () => {
+  it("MR-38, MR-47 semi_sync: an answer means that the other region has it, and without it says what is known", async () => {
     await running({
       environment: {
         NORNICDB_CLUSTER_CROSS_REGION_MODE: "semi_sync",
@@ -177,7 +177,7 @@ describe("two regions of one node, with other settings", () => {
     expect(await regions.properties("us1", "again")).toEqual({ v: 1 });
   });
 
-  it("MR-3 a clock that is an hour ahead is told of, stops nobody, and wins nothing once it is right (FC-110)", async () => {
+  it("MR-3, MR-46 a clock that is an hour ahead is told of, stops nobody, and wins nothing once it is right (FC-110)", async () => {
     await running({ skewed: ["us1"] });
     regions.skew("us1", 3_600_000);
     let v = 0;
