@@ -1,30 +1,5 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, expect, it } from "vitest";
-import { run } from "./testing.js";
-
-const servers: Server[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-/** A node that answers everything with the body, and keeps what it was asked. */
-async function node(body: unknown) {
-  const asked: (readonly [method: string, url: string, body: string])[] = [];
-  const server = createServer(async (request, reply) => {
-    let text = "";
-    for await (const chunk of request) text += chunk;
-    asked.push([request.method ?? "", request.url ?? "", text]);
-    reply.end(JSON.stringify(body));
-  });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { asked, ctl: (...args: readonly string[]) => run([...args, "--endpoint", url]) };
-}
+import { expect, it } from "vitest";
+import { answeringNode as node } from "./testing.js";
 
 const US = {
   region: "us",

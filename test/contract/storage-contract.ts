@@ -1,43 +1,23 @@
 import assert from "node:assert/strict";
-import { NO_POSITION, type Position, toLogIndex, toTerm } from "../../pkg/base/index.js";
-import type { ApplyResult, Entry } from "../../pkg/replication/ports/index.js";
+import { NO_POSITION, toLogIndex, toTerm } from "../../pkg/base/index.js";
 import {
   encodeOperations,
   type Operation,
-  type Properties,
   type PropertyValue,
   type Storage,
 } from "../../pkg/storage/index.js";
 import { Entries } from "./entries.js";
+import { INCREMENT_CASES } from "./increment-contract.js";
 import {
   type CommandSamples,
   type ContractCase,
   type MachineUnderTest,
   stateMachineContract,
 } from "./state-machine-contract.js";
+import { apply, at, codes, edge, put, type StorageCase } from "./storage-calls.js";
 
 /** One storage under test. */
 export type StorageUnderTest = MachineUnderTest<Storage>;
-
-const put = (
-  id: string,
-  properties: Properties = {},
-  labels: readonly string[] = [],
-): Operation => ({
-  op: "put_node",
-  id,
-  labels,
-  properties,
-});
-const edge = (id: string, from: string, to: string, type = "KNOWS"): Operation => ({
-  op: "put_edge",
-  id,
-  from,
-  to,
-  type,
-});
-
-type Body = (storage: Storage, entries: Entries) => Promise<void>;
 
 const GRAPH_SAMPLES: CommandSamples = {
   effective: (n) => encodeOperations([put(`n${n}`, { n }, ["L"])]),
@@ -69,24 +49,13 @@ export function storageContract(open: () => Promise<StorageUnderTest>): readonly
   return [...stateMachineContract(open, GRAPH_SAMPLES), ...own];
 }
 
-async function at(storage: Storage): Promise<Position> {
-  return await storage.getWALPosition();
-}
-
-async function apply(storage: Storage, ...entries: Entry[]): Promise<readonly ApplyResult[]> {
-  return await storage.applyBatch(entries);
-}
-
-function codes(results: readonly ApplyResult[]): string[] {
-  return results.map((r) => (r.ok ? "ok" : r.code));
-}
-
 async function idsOf(storage: Storage, query: object): Promise<string[]> {
   const page = await storage.findNodes({ limit: 100, ...query }, await at(storage));
   return page.items.map((node) => node.id);
 }
 
-const CASES: readonly (readonly [string, Body])[] = [
+const CASES: readonly StorageCase[] = [
+  ...INCREMENT_CASES,
   [
     "ST-1 a put node is read back with its labels, properties and the index as version",
     async (storage, log) => {
@@ -155,41 +124,6 @@ const CASES: readonly (readonly [string, Body])[] = [
       const node = await storage.getNode("a", await at(storage));
       assert.deepEqual(node?.properties, { keep: 1, map: { y: 2 } });
       assert.deepEqual(node?.labels, ["L"]);
-    },
-  ],
-  [
-    "ST-41 an increment adds to a whole number or to nothing, and says what it has come to",
-    async (storage, log) => {
-      const add = (property: string, by: number, id = "a") =>
-        log.command([{ op: "increment_node", id, property, by }]);
-      await apply(storage, log.command([put("a", { n: 1, t: "x", f: 0.5 }), edge("e", "a", "a")]));
-      const results = await apply(
-        storage,
-        add("n", 2),
-        add("new", -3),
-        add("n", 0),
-        log.command([{ op: "increment_edge", id: "e", property: "w", by: 4 }]),
-        add("t", 1),
-        add("f", 1),
-        add("n", 1, "no"),
-        add("n", Number.MAX_SAFE_INTEGER),
-        log.command([{ op: "increment_node", id: "a", property: "n", by: 1, if: { version: 1 } }]),
-      );
-      const refused = ["CONFLICT", "CONFLICT", "NOT_FOUND", "CONFLICT", "VERSION_MISMATCH"];
-      assert.deepEqual(codes(results), ["ok", "ok", "ok", "ok", ...refused]);
-      const values = results.slice(0, 4).map((one) => one.ok && (one.value as object[])[0]);
-      const done = (op: string, id: string, outcome: string, version: number, value: number) => {
-        return { op, id, outcome, version, value };
-      };
-      assert.deepEqual(values, [
-        done("increment_node", "a", "updated", 2, 3),
-        done("increment_node", "a", "updated", 3, -3),
-        done("increment_node", "a", "unchanged", 3, 3),
-        done("increment_edge", "e", "updated", 5, 4),
-      ]);
-      const node = await storage.getNode("a", await at(storage));
-      assert.deepEqual(node?.properties, { f: 0.5, n: 3, new: -3, t: "x" });
-      assert.deepEqual((await storage.getEdge("e", await at(storage)))?.properties, { w: 4 });
     },
   ],
   [

@@ -24,6 +24,7 @@ import { RegionOrders } from "./region-orders.js";
 import { type OperationOutcome, RegionProposals } from "./region-proposals.js";
 import { RegionRunner } from "./region-runner.js";
 import { RegionWaits } from "./region-waits.js";
+import { toProposed } from "./to-proposed.js";
 import type { RegionRemarks } from "./wire/index.js";
 
 /** Between two looks at what changes seldom, in milliseconds. */
@@ -378,23 +379,4 @@ export class MultiRegionMode implements Mode<RaftState, RaftInput, RaftOwnEffect
     const { level, text } = REGION_NOTES[event];
     this.#parts.logger.log(level, event, text, { region, reason });
   }
-}
-
-function toProposed(outcome: OperationOutcome): Proposed {
-  if (!outcome.ok) return { ok: false };
-  const value = outcome.value as {
-    readonly have?: readonly (readonly [RegionId, number])[];
-    readonly stopped?: {
-      readonly outcome: string;
-      readonly missing: readonly (readonly [RegionId, number])[];
-    } | null;
-    readonly clockAheadMs?: number;
-  };
-  const { stopped } = value;
-  return {
-    ok: true,
-    have: new Map(value.have ?? []),
-    stopped: stopped ? { outcome: stopped.outcome, missing: new Map(stopped.missing) } : null,
-    clockAheadMs: value.clockAheadMs ?? 0,
-  };
 }

@@ -9,7 +9,7 @@ import {
   type RegionInput,
   type RegionState,
 } from "../../../pkg/replication/multi-region/core/index.js";
-import type { ApplyResult } from "../../../pkg/replication/ports/index.js";
+import { toProposed } from "../../../pkg/replication/multi-region/to-proposed.js";
 import { encodeOperations, type Operation } from "../../../pkg/storage/index.js";
 import type { Conflict } from "../../../pkg/storage/regions/conflict.js";
 import { encodeRegionOperation } from "../../../pkg/storage/regions/region-commands.js";
@@ -234,7 +234,7 @@ export class RegionNode {
       report({ ok: true, have, stopped: null, clockAheadMs: 0 });
     }
     this.cluster.propose(this, encodeRegionOperation(operation), "", (result) => {
-      const outcome = outcomeOf(result);
+      const outcome = toProposed(result ?? { ok: false });
       if (binding.reports === "applied") report(outcome);
       if (outcome.ok) this.#remembered = outcome.have;
       if (binding.echoes && operation.op === "receive" && operation.texts.length > 0) {
@@ -242,23 +242,4 @@ export class RegionNode {
       }
     });
   }
-}
-
-function outcomeOf(result: ApplyResult | undefined): Proposed {
-  if (result?.ok !== true) return { ok: false };
-  const value = result.value as unknown as {
-    readonly have?: readonly (readonly [RegionId, number])[];
-    readonly stopped?: {
-      readonly outcome: string;
-      readonly missing: readonly (readonly [RegionId, number])[];
-    } | null;
-    readonly clockAheadMs?: number;
-  };
-  const { stopped } = value;
-  return {
-    ok: true,
-    have: new Map(value.have),
-    stopped: stopped ? { outcome: stopped.outcome, missing: new Map(stopped.missing) } : null,
-    clockAheadMs: value.clockAheadMs ?? 0,
-  };
 }
