@@ -39,4 +39,27 @@ describe("where members serve HTTP", () => {
     expect(addresses.of("n2")).toBeUndefined();
     addresses.close();
   });
+
+  it("HT-8 a member that has not said it yet is asked when it is looked for, one that serves no HTTP is not asked again", async () => {
+    const told = { now: { n2: {}, n3: { http: null } } as Record<string, JsonValue> };
+    const { addresses } = await started(told);
+    expect(addresses.of("n2")).toBeUndefined();
+    told.now = { n2: { http: "http://n2:1" }, n3: { http: "http://n3:1" } };
+    expect(await addresses.find("n3")).toBeUndefined();
+    expect(await addresses.find("n2")).toBe("http://n2:1");
+    addresses.close();
+  });
+
+  it("HT-8 one that is looked for while a question is under way is asked again after it", async () => {
+    const answers: ((told: JsonValue) => void)[] = [];
+    const order = () => new Promise<JsonValue>((settle) => void answers.push(settle));
+    const addresses = new HttpAddresses({ onEvent: () => () => {}, order }, new VirtualTime());
+    addresses.start("http://n1:7474");
+    const found = addresses.find("n2");
+    answers[0]?.({ n2: {} });
+    await expect.poll(() => answers.length).toBe(2);
+    answers[1]?.({ n2: { http: "http://n2:1" } });
+    expect(await found).toBe("http://n2:1");
+    addresses.close();
+  });
 });

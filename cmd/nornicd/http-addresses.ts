@@ -9,7 +9,8 @@ const ASK_MS_MAX = 2_000;
 const MISSED_MAX = 6;
 
 interface Told {
-  readonly http: string;
+  /** null: it serves no HTTP. */
+  readonly http: string | null;
   /** Questions in a row that it did not answer. */
   readonly missed: number;
 }
@@ -20,7 +21,8 @@ export class HttpAddresses {
   readonly #timers: Timers;
   #own: string | null = null;
   #known: ReadonlyMap<string, Told> = new Map();
-  #asking = false;
+  /** The question under way. */
+  #asked: Promise<void> | undefined;
   #closed = false;
   #cancel: Cancel = () => {};
   #stopListening = () => {};
@@ -31,14 +33,22 @@ export class HttpAddresses {
   }
 
   of(nodeId: string): string | undefined {
-    return this.#known.get(nodeId)?.http;
+    return this.#known.get(nodeId)?.http ?? undefined;
+  }
+
+  /** As {@link of}; a member that has not said it yet is asked, and its answer is waited for. */
+  async find(nodeId: string): Promise<string | undefined> {
+    // A question under way may have reached the member before it served.
+    await this.#asked;
+    if (!this.#known.has(nodeId)) await this.#refresh();
+    return this.of(nodeId);
   }
 
   /** @param own - where this node serves; null: nowhere */
   start(own: string | null): void {
     this.#own = own;
     this.#stopListening = this.#replicator.onEvent((event) => {
-      if (event.kind === "leader" && event.leaderId !== null) void this.#refresh();
+      if (event.kind === "leader" && event.leaderId !== null) void this.find(event.leaderId);
     });
     void this.#refresh();
   }
@@ -49,19 +59,24 @@ export class HttpAddresses {
     this.#stopListening();
   }
 
-  async #refresh(): Promise<void> {
-    if (this.#asking || this.#closed) return;
-    this.#asking = true;
+  #refresh(): Promise<void> {
+    this.#asked ??= this.#ask().finally(() => {
+      this.#asked = undefined;
+      if (!this.#closed) this.#cancel = this.#timers.after(REFRESH_MS, () => void this.#refresh());
+    });
+    return this.#asked;
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#closed) return;
     this.#cancel();
     try {
-      const own = this.#own === null ? {} : { http: this.#own };
+      const own = { http: this.#own };
       const told = await this.#replicator.order("front ends", own, { timeoutMs: ASK_MS_MAX });
       this.#known = toAddresses(told, this.#known);
     } catch {
       // The node starts, stops or has failed; what was known still is the best guess.
     }
-    this.#asking = false;
-    if (!this.#closed) this.#cancel = this.#timers.after(REFRESH_MS, () => void this.#refresh());
   }
 }
 
@@ -75,7 +90,8 @@ function toAddresses(told: JsonValue, before: ReadonlyMap<string, Told>): Map<st
   }
   for (const [id, frontEnds] of answers) {
     const { http } = Object(frontEnds) as { readonly http?: unknown };
-    if (typeof http === "string" && URL.canParse(http)) addresses.set(id, { http, missed: 0 });
+    const isKnown = http === null || (typeof http === "string" && URL.canParse(http));
+    if (isKnown) addresses.set(id, { http, missed: 0 });
   }
   return addresses;
 }

@@ -193,6 +193,7 @@ async function listenHttp(
     logger,
     metricsText: () => metricsText(parts),
     httpOf: (nodeId) => parts.httpAddresses.of(nodeId),
+    findHttp: (nodeId) => parts.httpAddresses.find(nodeId),
   });
   const { host, port } = await server.listen().catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "EADDRINUSE" && cause.code !== "EACCES" && cause.code !== "EADDRNOTAVAIL")

@@ -76,7 +76,7 @@ export async function redirectFromFollower(
 ): Promise<boolean> {
   const { isLeader, leaderId } = await context.service.health();
   const isElsewhere = !isLeader && leaderId !== null && leaderId !== context.service.nodeId;
-  const http = isElsewhere ? context.httpOf(leaderId) : undefined;
+  const http = isElsewhere ? await context.findHttp(leaderId) : undefined;
   if (http === undefined) return false;
   redirect(request, reply, http);
   return true;
@@ -90,14 +90,14 @@ function redirect(request: FastifyRequest, reply: FastifyReply, http: string): v
 }
 
 /** `?redirect=true`: a write that belongs to the leader is answered with its address. */
-export function redirectToLeader(
+export async function redirectToLeader(
   context: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
   error: unknown,
-): boolean {
+): Promise<boolean> {
   if (!(error instanceof ReplicationError) || error.code !== "NOT_LEADER") return false;
-  const http = error.details.leader && context.httpOf(error.details.leader.id);
+  const http = error.details.leader && (await context.findHttp(error.details.leader.id));
   if (http === undefined) return false;
   redirect(request, reply, http);
   return true;

@@ -30,6 +30,7 @@ beforeEach(async () => {
     logger: silentLogger,
     metricsText: () => "",
     httpOf: () => undefined,
+    findHttp: () => undefined,
   });
   const { port } = await server.listen();
   base = `http://127.0.0.1:${port}`;

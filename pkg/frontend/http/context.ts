@@ -16,4 +16,6 @@ export interface HttpContext {
   readonly metricsText: () => Awaitable<string>;
   /** Where a node serves HTTP, if that is known. */
   readonly httpOf: (nodeId: string) => string | undefined;
+  /** As `httpOf`, and asks the node when it is not known yet. */
+  readonly findHttp: (nodeId: string) => Awaitable<string | undefined>;
 }

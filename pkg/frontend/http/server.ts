@@ -39,6 +39,8 @@ export interface HttpServerParts {
   readonly metricsText: () => Awaitable<string>;
   /** Where a node serves HTTP (`http://host:port`), for redirects and errors. */
   readonly httpOf?: ((nodeId: string) => string | undefined) | undefined;
+  /** As `httpOf`, and asks the node when it is not known yet. */
+  readonly findHttp?: ((nodeId: string) => Awaitable<string | undefined>) | undefined;
   readonly limits?: Partial<HttpLimits> | undefined;
 }
 
@@ -86,6 +88,7 @@ class FastifyHttpServer implements HttpServer {
       signals: new ConnectionSignals(),
       closing: this.#closing.signal,
       httpOf: parts.httpOf ?? (() => undefined),
+      findHttp: parts.findHttp ?? parts.httpOf ?? (() => undefined),
     };
     this.#events = new EventSockets(this.#context);
     let listener: RequestListener = () => {};

@@ -60,7 +60,7 @@ async function write(
       requestId === undefined ? options : { ...options, requestId },
     );
   } catch (error) {
-    if (redirect && redirectToLeader(context, request, reply, error)) return undefined;
+    if (redirect && (await redirectToLeader(context, request, reply, error))) return undefined;
     throw renamed(error, rename);
   }
 }
