@@ -42,7 +42,7 @@ export const DEFAULT_LIMITS: ReplicationLimits = {
   pendingReadsMax: 10_000,
   commandBytesMax: 24 * MIB,
   applyBatchEntriesMax: 64,
-  applyBatchBytesMax: 4 * MIB,
+  applyBatchBytesMax: MIB / 4,
   trailingEntries: 10_000,
   compactionThresholdEntries: 10_000,
   freeBytesMin: 16 * MIB,

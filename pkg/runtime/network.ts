@@ -23,6 +23,7 @@ export interface Address {
 }
 
 export interface ConnectOptions {
+  /** For the connection, and again for its TLS handshake. */
   readonly timeoutMs: number;
   readonly tls?: TlsOptions | undefined;
 }

@@ -8,7 +8,7 @@ export const REGION_STREAM_LIMITS = {
   /** Two ways over the slowest link there may be, 2.5 s each, and a commit there. */
   callMsMax: 10_000,
   backoffMs: 100,
-  backoffMsMax: 1_000,
+  backoffMsMax: 500,
   /** How long a change that another one waits for may take to come from where it was made. */
   relayMs: 5_000,
   /** Between two messages that say nothing but what is contained. */

@@ -20,29 +20,61 @@ export function nodeNetwork(): Network {
   return { connect: open, listen };
 }
 
+/**
+ * What gets lost of a dial the system repeats after 1, 3 and 7 s. A network that heals would have to
+ * wait for that, so another dial goes out beside those under way, and the first one through is it.
+ */
+const DIAL_AGAIN_MS = 250;
+
 function open(address: Address, options: ConnectOptions): Promise<Stream> {
   return new Promise((resolve, reject) => {
-    const socket = dial(address, options.tls);
-    const timer = setTimeout(() => {
-      socket.destroy(systemError("ETIMEDOUT", `no answer within ${options.timeoutMs} ms`));
-    }, options.timeoutMs);
-    const onFail = (error?: Error) => {
-      clearTimeout(timer);
-      const code = error ? (codeOf(error) ?? "ECONNRESET") : "ECONNRESET";
-      const reason = error?.message || code;
+    const dialed = new Set<Socket>();
+    const again = setInterval(begin, DIAL_AGAIN_MS);
+    let limit = setTimeout(giveUp, options.timeoutMs);
+
+    function begin(): void {
+      const socket = dial(address, options.tls);
+      dialed.add(socket);
+      socket.on("error", fail);
+      socket.on("close", fail);
+      socket.once("connect", () => {
+        keepOnly(socket);
+        limit = setTimeout(giveUp, options.timeoutMs);
+      });
+      socket.once(options.tls ? "secureConnect" : "connect", () => {
+        clearTimeout(limit);
+        const stream = new SocketStream(socket);
+        socket.off("error", fail);
+        socket.off("close", fail);
+        resolve(stream);
+      });
+    }
+
+    function giveUp(): void {
+      fail(systemError("ETIMEDOUT", `no answer within ${options.timeoutMs} ms`));
+    }
+
+    function fail(error?: unknown): void {
+      keepOnly(undefined);
+      const cause = error instanceof Error ? error : undefined;
+      const code = (cause && codeOf(cause)) ?? "ECONNRESET";
       const target = `${address.host}:${address.port}`;
-      reject(systemError(code, `cannot connect to ${target}: ${reason}`, error));
-    };
-    const onEarlyClose = () => onFail();
-    socket.on("error", onFail);
-    socket.on("close", onEarlyClose);
-    socket.once(options.tls ? "secureConnect" : "connect", () => {
-      clearTimeout(timer);
-      const stream = new SocketStream(socket);
-      socket.off("error", onFail);
-      socket.off("close", onEarlyClose);
-      resolve(stream);
-    });
+      reject(systemError(code, `cannot connect to ${target}: ${cause?.message || code}`, cause));
+    }
+
+    function keepOnly(kept: Socket | undefined): void {
+      clearInterval(again);
+      clearTimeout(limit);
+      for (const socket of dialed) {
+        if (socket === kept) continue;
+        dialed.delete(socket);
+        socket.off("close", fail);
+        socket.off("error", fail).on("error", () => {});
+        socket.destroy();
+      }
+    }
+
+    begin();
   });
 }
 

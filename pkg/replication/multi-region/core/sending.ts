@@ -152,6 +152,8 @@ export function onReply(turn: Turn, region: RegionId, ticket: number, answer: Ch
       if (sender.refused === null) note(turn, "region_refuses", region, answer.reason);
       return;
     case "not_leader":
+      // It is reached: however long it was away, its leader is soon found.
+      setSender(turn, region, { failures: 0 });
       turn.effects.push({ kind: "retarget", region, leader: answer.leader });
       backOff(turn, region, {});
       return;
