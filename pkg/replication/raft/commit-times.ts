@@ -22,7 +22,18 @@ export class CommitTimes {
 
   /** @returns for how long an entry after `index` has been known as committed; 0: none is */
   behindMs(index: LogIndex, nowMs: number): number {
-    const mark = this.#marks.find((one) => one.index > index);
+    const mark = this.#marks[this.#firstAfter(index)];
     return mark === undefined ? 0 : Math.max(0, Math.round(nowMs - mark.atMs));
+  }
+
+  /** By halves: it is asked after every step. */
+  #firstAfter(index: LogIndex): number {
+    let [low, high] = [0, this.#marks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#marks[middle] as Mark).index > index) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }

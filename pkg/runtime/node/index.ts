@@ -10,5 +10,5 @@ export {
 } from "./metrics.js";
 export { nodeNetwork } from "./network.js";
 export { systemRandom } from "./random.js";
-export { limitGarbage, THREAD_LIMITS } from "./thread-limits.js";
+export { limitGarbage, THREAD_LIMITS, WIDE_THREAD_LIMITS } from "./thread-limits.js";
 export { systemClock, systemTimers } from "./time.js";

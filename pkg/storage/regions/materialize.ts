@@ -102,20 +102,16 @@ function looksOf(thing: Thing | undefined, decider: Decider): Looks {
   if (thing === undefined) return { marks: 0, isPlain: true };
   let isFading = false;
   let isPlain = true;
-  for (const register of registersOf(thing)) {
-    if (register.versions.length > 1 || register.runs !== undefined) isPlain = false;
-    for (const { value } of register.versions) {
-      if (value === undefined || value === false) isFading = true;
-    }
-  }
+  // Not a generator: this is looked at for every thing that any command changes.
+  const look = ({ versions, runs }: Register) => {
+    if (versions.length > 1 || runs !== undefined) isPlain = false;
+    for (const { value } of versions) if (value === undefined || value === false) isFading = true;
+  };
+  look(thing.life);
+  look(thing.shape);
+  for (const register of thing.labels.values()) look(register);
+  for (const register of thing.properties.values()) look(register);
   const isDisputed = !isPlain && conflictsOf(thing, decider).length > 0;
   const marks = (isFading ? Mark.fading : 0) | (isDisputed ? Mark.disputed : 0);
   return { marks, isPlain };
-}
-
-function* registersOf(thing: Thing): Iterable<Register> {
-  yield thing.life;
-  yield thing.shape;
-  yield* thing.labels.values();
-  yield* thing.properties.values();
 }

@@ -51,6 +51,7 @@ export function mergeThing(
 
 /** A new life begins: versions of the old one that its writer knew are gone. */
 function withoutKnown(thing: Thing, change: Change, rules: RegionRules): Thing {
+  if (thing.life.versions.length === 0) return thing;
   const drop = (register: Register) => dropKnown(register, change, change.seen, rules);
   return {
     ...thing,

@@ -1,3 +1,4 @@
+import { WIDE_THREAD_LIMITS } from "../../runtime/node/index.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { graphModel } from "../sqlite/graph-model.js";
 import type { SqliteModel } from "../sqlite/model.js";
@@ -13,6 +14,7 @@ export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules
     name: "region",
     tables: graphModel.tables + REGION_TABLES,
     growsFrom: { name: graphModel.name, tables: REGION_TABLES },
+    writerLimits: WIDE_THREAD_LIMITS,
     open: (connection) => {
       const store = new SqliteRegionStore(connection);
       const rules = new RegionalRules(store, options);

@@ -8,7 +8,7 @@ import { stableVector, withoutForgotten } from "./retention.js";
 import type { RegionRules } from "./rules.js";
 import { CLOCK_START, type ClockReading, observe } from "./stamp.js";
 import { emptyThing, isEdgeKey, type Thing } from "./thing.js";
-import { join, type VersionVector } from "./version-vector.js";
+import { join, type VersionVector, withDot } from "./version-vector.js";
 import { makeChange, type ThingWrite } from "./write-change.js";
 
 /** Where things are kept. Answers and changes are at once: they belong to one transaction. */
@@ -142,7 +142,7 @@ export class RegionState {
     const { clock, aheadMs } = observe(this.#clock, change, { wallMs, driftMsMax });
     this.#clock = clock;
     this.#apply(change);
-    this.#known.set(origin, join(join(known, change.seen), new Map([[origin, seq]])));
+    this.#known.set(origin, join(withDot(known, change), change.seen));
     return { outcome: "applied", clockAheadMs: aheadMs };
   }
 
@@ -230,9 +230,7 @@ export class RegionState {
       this.#store.set(written.key, mergeThing(thing, change, written, this.#rules));
     }
     this.#closed.add(change);
-    const have = new Map(this.#have);
-    have.set(change.origin, change.seq);
-    this.#have = have;
+    this.#have = withDot(this.#have, change);
   }
 
   #isNode(id: string): boolean {

@@ -39,6 +39,7 @@ export function addVersion(
   seen: VersionVector,
   rules: RegionRules,
 ): Register {
+  if (register.versions.length === 0 && register.runs === undefined) return { versions: [version] };
   const kept = register.versions.filter((other) => !rules.knew(seen, version, other));
   const known = (register.runs ?? []).filter((run) => rules.knew(seen, version, run));
   return { ...register, versions: byOrigin([...kept, containing(version, known)]) };

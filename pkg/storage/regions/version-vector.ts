@@ -32,9 +32,15 @@ export function meet(vectors: readonly VersionVector[]): VersionVector {
 
 /** What any of them knows. */
 export function join(a: VersionVector, b: VersionVector): VersionVector {
+  if (includes(a, b)) return a;
   const joined = new Map(a);
   for (const [origin, seq] of b) joined.set(origin, Math.max(seq, joined.get(origin) ?? 0));
   return joined;
+}
+
+/** What it knows, and that write with those before it. */
+export function withDot(vector: VersionVector, dot: Dot): VersionVector {
+  return covers(vector, dot) ? vector : new Map(vector).set(dot.origin, dot.seq);
 }
 
 /** As JSON, by region. */

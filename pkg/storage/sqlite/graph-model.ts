@@ -1,3 +1,4 @@
+import { THREAD_LIMITS } from "../../runtime/node/index.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { GraphRules } from "../graph-rules.js";
 import type { SqliteModel } from "./model.js";
@@ -33,6 +34,7 @@ CREATE TABLE index_entries (
 export const graphModel: SqliteModel<GraphRules> = {
   name: "graph",
   tables: TABLES,
+  writerLimits: THREAD_LIMITS,
   open: (connection) => {
     const store = new SqliteStore(connection);
     return {

@@ -1,3 +1,4 @@
+import type { ResourceLimits } from "node:worker_threads";
 import type {
   ContentAnswers,
   ContentQuery,
@@ -17,6 +18,8 @@ export interface SqliteModel<Rules extends StateRules> {
   readonly tables: string;
   /** A file that holds this becomes one of the model by these tables; position and content stay. */
   readonly growsFrom?: { readonly name: string; readonly tables: string } | undefined;
+  /** Of the thread that writes it. */
+  readonly writerLimits: ResourceLimits;
   open(connection: Connection): ModelStore<Rules>;
   /** Answers from what `connection` sees, in slices; see `ComparableContent`. */
   inspect(

@@ -26,6 +26,7 @@ import { CallClient, serveCalls } from "../threads/thread-calls.js";
 import { type Connection, openConnection } from "./connection.js";
 import { SqliteReader } from "./sqlite-reader.js";
 import type { SqliteStorage } from "./sqlite-storage.js";
+import { threadModel } from "./thread-models.js";
 import type {
   ReaderWorkerData,
   StoreSettings,
@@ -308,11 +309,12 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
         ? [...workerData.ports]
         : [workerData.control, workerData.owner, workerData.keeper];
     const name = `storage-${program}`;
+    const { settings } = this.#options;
     const worker = new Worker(url, {
       workerData,
       transferList,
       name,
-      resourceLimits: THREAD_LIMITS,
+      resourceLimits: program === "writer" ? threadModel(settings).writerLimits : THREAD_LIMITS,
     });
     worker.on("message", (line: WorkerLogLine) => {
       this.#options.logger.log(line.level, line.event, line.message, line.fields);

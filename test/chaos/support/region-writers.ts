@@ -9,7 +9,8 @@ const SHARED_EACH = 10;
 /**
  * Writers of one region. Of their writes, one in ten goes to a key that a writer of the other
  * region writes to as well; the others are new things. A write of unknown outcome is repeated
- * under its own request id until it is certain.
+ * under its own request id until it is certain. Together they write so many a second; what did
+ * not get through in its time follows as fast as it can.
  */
 export class RegionWriters {
   readonly added: string[] = [];
@@ -19,10 +20,14 @@ export class RegionWriters {
   retries = 0;
   readonly #region: LabRegion;
   readonly #writing: readonly Promise<void>[];
+  readonly #startMs = performance.now();
+  /** Between two writes of one writer, in milliseconds. */
+  readonly #everyMs: number;
   #goesOn = true;
 
-  constructor(region: LabRegion, writers: number) {
+  constructor(region: LabRegion, writers: number, writesPerSecond: number) {
     this.#region = region;
+    this.#everyMs = (1_000 * writers) / writesPerSecond;
     this.#writing = Array.from({ length: writers }, (_, at) => this.#run(at));
   }
 
@@ -34,6 +39,7 @@ export class RegionWriters {
   async #run(at: number): Promise<void> {
     const { name } = this.#region;
     for (let n = 0; this.#goesOn; n += 1) {
+      await sleep(Math.max(0, this.#startMs + n * this.#everyMs - performance.now()));
       const value = `${name}-${at}-${n}`;
       const isShared = n % SHARED_EACH === 0;
       // A writer goes round a hundred keys, so that conflicts are many and each is of two sides.
