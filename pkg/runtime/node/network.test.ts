@@ -1,4 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { generate } from "selfsigned";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { deferred } from "../../base/index.js";
@@ -106,6 +109,57 @@ describe("nodeNetwork", () => {
     await expect(network.connect(listener.address, { timeoutMs: 5000 })).rejects.toMatchObject({
       code: "ECONNREFUSED",
     });
+  });
+});
+
+/** Takes one connection that it has not accepted yet, and no more; prints its port. */
+const NARROW_SERVER = `
+const server = require("node:net").createServer((socket) => socket.end("served"));
+server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(server.address().port));
+`;
+
+describe("a dial that gets lost", () => {
+  const ended: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ended.splice(0)) end();
+  });
+
+  /** A server that stands still with its queue full: the system drops what else is sent there. */
+  async function deafServer() {
+    const child = spawn(process.execPath, ["-e", NARROW_SERVER]);
+    ended.push(() => child.kill("SIGKILL"));
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    child.kill("SIGSTOP");
+    const address = { host: "127.0.0.1", port: Number(String(line)) };
+    for (let isFull = false; !isFull; ) {
+      const socket = connect(address.port, address.host).on("error", () => {});
+      ended.push(() => socket.destroy());
+      isFull = !(await Promise.race([once(socket, "connect"), sleep(500, false)]));
+    }
+    return { address, hear: () => child.kill("SIGCONT") };
+  }
+
+  const sockets = () => process.getActiveResourcesInfo().filter((name) => /^TCP/.test(name)).length;
+
+  test("RT-42 is repeated beside the one under way, and the first that gets through is the stream", async () => {
+    const { address, hear } = await deafServer();
+    const before = sockets();
+    const dialled = network.connect(address, { timeoutMs: 30_000 });
+    await expect.poll(sockets, { timeout: 10_000 }).toBeGreaterThan(before + 3);
+    hear();
+    const stream = await dialled;
+    opened.push(stream);
+    expect(await collect(stream)).toEqual({ text: "served", error: undefined });
+    await expect.poll(sockets, { timeout: 10_000 }).toBeLessThanOrEqual(before);
+  });
+
+  test("RT-14 RT-42 ends at its limit, and nothing of it stays", async () => {
+    const { address } = await deafServer();
+    const before = sockets();
+    const dialled = network.connect(address, { timeoutMs: 700 });
+    expect(sockets()).toBeGreaterThan(before);
+    await expect(dialled).rejects.toMatchObject({ code: "ETIMEDOUT" });
+    await expect.poll(sockets).toBe(before);
   });
 });
 

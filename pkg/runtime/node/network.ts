@@ -21,8 +21,9 @@ export function nodeNetwork(): Network {
 }
 
 /**
- * What gets lost of a dial the system repeats after 1, 3 and 7 s. A network that heals would have to
- * wait for that, so another dial goes out beside those under way, and the first one through is it.
+ * What gets lost of a dial the system repeats after a second, and then ever later. A network that
+ * heals would have to wait for that, so another dial goes out beside those under way, and the first
+ * that gets through is it.
  */
 const DIAL_AGAIN_MS = 250;
 

@@ -60,6 +60,19 @@ test("MR-31 another node is tried where one does not lead, the one that was name
   ]);
 });
 
+test("MR-31 one that is reached after a long time is asked again soon, should it not lead", () => {
+  const node = new Driven();
+  node.lead();
+  for (let failure = 0; failure < 5; failure += 1) {
+    const ticket = node.state.senders.get(US)?.inFlight[0]?.ticket as number;
+    node.input({ kind: "unreachable", region: US, ticket });
+    while (sent(node.ticks(1)).length === 0);
+  }
+  node.reply({ kind: "not_leader", leader: "us-2" });
+  expect(node.ticks(1)).toEqual([]);
+  expect(sent(node.ticks(1))).toMatchObject([{ runs: [] }]);
+});
+
 test("MR-31 what was read for a region counts for nothing if it says meanwhile that it has more", () => {
   const node = Driven.streaming({});
   node.see({ have: vector({ eu: 20 }) });
