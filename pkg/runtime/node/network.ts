@@ -30,6 +30,7 @@ const DIAL_AGAIN_MS = 250;
 function open(address: Address, options: ConnectOptions): Promise<Stream> {
   return new Promise((resolve, reject) => {
     const dialed = new Set<Socket>();
+    begin();
     const again = setInterval(begin, DIAL_AGAIN_MS);
     let limit = setTimeout(giveUp, options.timeoutMs);
 
@@ -74,8 +75,6 @@ function open(address: Address, options: ConnectOptions): Promise<Stream> {
         socket.destroy();
       }
     }
-
-    begin();
   });
 }
 
