@@ -184,13 +184,17 @@ class Run {
   /** What was given up comes back if it lacks nothing that is not kept; otherwise it is lost. */
   #readmit(): void {
     const doomed = this.#clusters.at(-1) as RegionCluster;
-    for (const other of this.#left) {
-      if (other === doomed) continue;
-      const contains = doomed.have;
-      const operation = { op: "readmit", region: doomed.id, contains } as const;
+    const others = this.#left.filter((other) => other !== doomed);
+    const operation = { op: "readmit", region: doomed.id, contains: doomed.have } as const;
+    let open = others.length;
+    let isRefused = false;
+    for (const other of others) {
       this.#clients.order(other, operation, (value) => {
         this.#link.count(value === null ? "not readmitted" : "readmitted");
-        if (value !== null || doomed.isGone) return;
+        open -= 1;
+        isRefused ||= value === null;
+        // Not before all have answered: a readmission that is applied after it would undo it.
+        if (open > 0 || !isRefused) return;
         doomed.isGone = true;
         for (const { node } of doomed.nodes) doomed.world.crash(node);
         for (const one of this.#left) {
