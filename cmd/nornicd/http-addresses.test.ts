@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JsonValue } from "../../pkg/base/index.js";
+import type { ReplicatorEvent } from "../../pkg/replication/index.js";
 import { VirtualTime } from "../../test/support/index.js";
 import { HttpAddresses } from "./http-addresses.js";
 
@@ -47,6 +48,33 @@ describe("where members serve HTTP", () => {
     told.now = { n2: { http: "http://n2:1" }, n3: { http: "http://n3:1" } };
     expect(await addresses.find("n3")).toBeUndefined();
     expect(await addresses.find("n2")).toBe("http://n2:1");
+    addresses.close();
+  });
+
+  it("HT-8 a new leader's place is asked for anew, known or not: it may have come back elsewhere", async () => {
+    let tell: (event: ReplicatorEvent) => void = () => {};
+    let now: JsonValue = { n2: { http: "http://n2:1" } };
+    const onEvent = (listener: (event: ReplicatorEvent) => void) => {
+      tell = listener;
+      return () => {};
+    };
+    const addresses = new HttpAddresses({ onEvent, order: async () => now }, new VirtualTime());
+    addresses.start("http://n1:7474");
+    expect(await addresses.find("n2")).toBe("http://n2:1");
+    now = { n2: { http: "http://n2:2" } };
+    tell({ kind: "leader", leaderId: "n2" } as ReplicatorEvent);
+    await expect.poll(() => addresses.of("n2")).toBe("http://n2:2");
+    addresses.close();
+  });
+
+  it("HT-8 who does not answer is not waited for long", async () => {
+    const time = new VirtualTime();
+    const order = () => new Promise<JsonValue>(() => {});
+    const addresses = new HttpAddresses({ onEvent: () => () => {}, order }, time);
+    addresses.start("http://n1:7474");
+    const found = addresses.find("n2");
+    await time.advance(500);
+    expect(await found).toBeUndefined();
     addresses.close();
   });
 

@@ -1,10 +1,12 @@
-import type { JsonValue } from "../../pkg/base/index.js";
+import { deferred, type JsonValue } from "../../pkg/base/index.js";
 import type { ReplicatorClient } from "../../pkg/replication/index.js";
 import type { Cancel, Timers } from "../../pkg/runtime/index.js";
 
 /** Members come and go and restart on other ports; what is known is asked for again after this. */
 const REFRESH_MS = 5_000;
 const ASK_MS_MAX = 2_000;
+/** A write that asks for the leader's place waits so long for it, and is forwarded then. */
+const FIND_MS_MAX = 500;
 /** A member that has not said it this often is forgotten: half a minute of refreshes (FC-151). */
 const MISSED_MAX = 6;
 
@@ -36,11 +38,14 @@ export class HttpAddresses {
     return this.#known.get(nodeId)?.http ?? undefined;
   }
 
-  /** As {@link of}; a member that has not said it yet is asked, and its answer is waited for. */
+  /** As {@link of}; a member that has not said it yet is asked, and its answer waited for a little. */
   async find(nodeId: string): Promise<string | undefined> {
-    // A question under way may have reached the member before it served.
-    await this.#asked;
-    if (!this.#known.has(nodeId)) await this.#refresh();
+    if (!this.#known.has(nodeId)) {
+      const late = deferred();
+      const cancel = this.#timers.after(FIND_MS_MAX, () => late.resolve());
+      await Promise.race([this.#renew(), late.promise]);
+      cancel();
+    }
     return this.of(nodeId);
   }
 
@@ -48,7 +53,7 @@ export class HttpAddresses {
   start(own: string | null): void {
     this.#own = own;
     this.#stopListening = this.#replicator.onEvent((event) => {
-      if (event.kind === "leader" && event.leaderId !== null) void this.find(event.leaderId);
+      if (event.kind === "leader" && event.leaderId !== null) void this.#renew();
     });
     void this.#refresh();
   }
@@ -57,6 +62,12 @@ export class HttpAddresses {
     this.#closed = true;
     this.#cancel();
     this.#stopListening();
+  }
+
+  /** Asks once more if a question is under way: it may have come before what is asked for. */
+  async #renew(): Promise<void> {
+    await this.#asked;
+    await this.#refresh();
   }
 
   #refresh(): Promise<void> {

@@ -29,6 +29,7 @@ describe("two regions in a broken network", () => {
     const writers = both.regions.map((region) => new RegionWriters(region, WRITERS, PACE));
     await sleep(WHOLE_MS);
     both.cut();
+    for (const one of writers) one.share();
     const startMs = performance.now();
     await Promise.all(
       both.regions.map((region, at) => loseLeader(region, (at + 1) * (CUT_MS / 3))),

@@ -26,19 +26,27 @@ export function nodeNetwork(): Network {
  * that gets through is it.
  */
 const DIAL_AGAIN_MS = 250;
+const DIALS_MAX = 24;
 
 function open(address: Address, options: ConnectOptions): Promise<Stream> {
   return new Promise((resolve, reject) => {
-    const dialed = new Set<Socket>();
+    /** Each with what lets go of it. */
+    const dialed = new Map<Socket, () => void>();
+    let isLooking = isIP(address.host) === 0;
+    let isOver = false;
     begin();
-    const again = setInterval(begin, DIAL_AGAIN_MS);
+    // Behind what has arrived: after a stall the answer may be here already.
+    const again = setInterval(() => setImmediate(repeat), DIAL_AGAIN_MS);
     let limit = setTimeout(giveUp, options.timeoutMs);
 
     function begin(): void {
       const socket = dial(address, options.tls);
-      dialed.add(socket);
-      socket.on("error", fail);
-      socket.on("close", fail);
+      dialed.set(socket, () => void socket.off("error", onError).off("close", onClose));
+      socket.once("lookup", () => {
+        isLooking = false;
+      });
+      socket.on("error", onError);
+      socket.on("close", onClose);
       socket.once("connect", () => {
         keepOnly(socket);
         limit = setTimeout(giveUp, options.timeoutMs);
@@ -46,33 +54,47 @@ function open(address: Address, options: ConnectOptions): Promise<Stream> {
       socket.once(options.tls ? "secureConnect" : "connect", () => {
         clearTimeout(limit);
         const stream = new SocketStream(socket);
-        socket.off("error", fail);
-        socket.off("close", fail);
+        dialed.get(socket)?.();
         resolve(stream);
       });
+
+      /** One that fails by itself leaves the others; that nobody listens is true for all. */
+      function onError(error: Error): void {
+        dialed.delete(socket);
+        if (dialed.size === 0 || codeOf(error) === "ECONNREFUSED") fail(error);
+      }
+
+      function onClose(): void {
+        dialed.delete(socket);
+        if (dialed.size === 0) fail();
+      }
+    }
+
+    /** A name is looked up once: lookups cannot be taken back, and would queue up. */
+    function repeat(): void {
+      if (!isOver && !isLooking && dialed.size < DIALS_MAX) begin();
     }
 
     function giveUp(): void {
       fail(systemError("ETIMEDOUT", `no answer within ${options.timeoutMs} ms`));
     }
 
-    function fail(error?: unknown): void {
+    function fail(cause?: Error): void {
       keepOnly(undefined);
-      const cause = error instanceof Error ? error : undefined;
       const code = (cause && codeOf(cause)) ?? "ECONNRESET";
       const target = `${address.host}:${address.port}`;
       reject(systemError(code, `cannot connect to ${target}: ${cause?.message || code}`, cause));
     }
 
     function keepOnly(kept: Socket | undefined): void {
+      isOver = true;
       clearInterval(again);
       clearTimeout(limit);
-      for (const socket of dialed) {
+      for (const [socket, letGo] of dialed) {
         if (socket === kept) continue;
         dialed.delete(socket);
-        socket.off("close", fail);
-        socket.off("error", fail).on("error", () => {});
-        socket.destroy();
+        letGo();
+        socket.on("error", () => {}).destroy();
       }
     }
   });

@@ -32,7 +32,9 @@ export function meet(vectors: readonly VersionVector[]): VersionVector {
 
 /** What any of them knows. */
 export function join(a: VersionVector, b: VersionVector): VersionVector {
-  if (includes(a, b)) return a;
+  let isMore = false;
+  for (const [origin, seq] of b) isMore ||= (a.get(origin) ?? -1) < seq;
+  if (!isMore) return a;
   const joined = new Map(a);
   for (const [origin, seq] of b) joined.set(origin, Math.max(seq, joined.get(origin) ?? 0));
   return joined;

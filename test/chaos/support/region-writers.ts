@@ -7,8 +7,8 @@ const RETRY_MS = 10;
 const SHARED_EACH = 10;
 
 /**
- * Writers of one region. Of their writes, one in ten goes to a key that a writer of the other
- * region writes to as well; the others are new things. A write of unknown outcome is repeated
+ * Writers of one region, each of new things. Once they share, one write in ten goes to a key that
+ * a writer of the other region writes to as well. A write of unknown outcome is repeated
  * under its own request id until it is certain. Together they write so many a second; what did
  * not get through in its time follows as fast as it can.
  */
@@ -19,6 +19,7 @@ export class RegionWriters {
   acks = 0;
   retries = 0;
   readonly #region: LabRegion;
+  #shares = false;
   readonly #writing: readonly Promise<void>[];
   readonly #startMs = performance.now();
   /** Between two writes of one writer, in milliseconds. */
@@ -31,6 +32,11 @@ export class RegionWriters {
     this.#writing = Array.from({ length: writers }, (_, at) => this.#run(at));
   }
 
+  /** From now on the other region's writers are met: only what neither knows of is a conflict. */
+  share(): void {
+    this.#shares = true;
+  }
+
   async stop(): Promise<void> {
     this.#goesOn = false;
     await Promise.all(this.#writing);
@@ -41,7 +47,7 @@ export class RegionWriters {
     for (let n = 0; this.#goesOn; n += 1) {
       await sleep(Math.max(0, this.#startMs + n * this.#everyMs - performance.now()));
       const value = `${name}-${at}-${n}`;
-      const isShared = n % SHARED_EACH === 0;
+      const isShared = this.#shares && n % SHARED_EACH === 0;
       // A writer goes round a hundred keys, so that conflicts are many and each is of two sides.
       const id = isShared ? `shared-${at}-${(n / SHARED_EACH) % 100}` : value;
       await this.#write(at, id, value);
