@@ -4,6 +4,9 @@ import { invariant } from "../../base/index.js";
 import type { Stream, StreamHandlers } from "../network.js";
 import { peerNames } from "./peer-names.js";
 
+/** Bytes that a socket buffers before `write` answers false. */
+export const BUFFER_BYTES = 256 * 1024;
+
 /** Silence after which the system asks whether the peer is still there. */
 const KEEPALIVE_MS = 10_000;
 

@@ -1,5 +1,4 @@
 import type { ContentRecord } from "../../replication/ports/index.js";
-import { THREAD_LIMITS } from "../../runtime/node/index.js";
 import {
   type ContentShape,
   type ContentSource,
@@ -39,7 +38,6 @@ const SLICE_KEYS_MAX = 1_024;
 export const catalogueModel: SqliteModel<CatalogueRules> = {
   name: "objects",
   tables: TABLES,
-  writerLimits: THREAD_LIMITS,
   open: (connection) => {
     const store = new SqliteCatalogueStore(connection);
     return {

@@ -1,4 +1,3 @@
-import { WIDE_THREAD_LIMITS } from "../../runtime/node/index.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { graphModel } from "../sqlite/graph-model.js";
 import type { SqliteModel } from "../sqlite/model.js";
@@ -14,7 +13,7 @@ export function regionModel(options: RegionalOptions): SqliteModel<RegionalRules
     name: "region",
     tables: graphModel.tables + REGION_TABLES,
     growsFrom: { name: graphModel.name, tables: REGION_TABLES },
-    writerLimits: WIDE_THREAD_LIMITS,
+    hasLargeCommands: true,
     open: (connection) => {
       const store = new SqliteRegionStore(connection);
       const rules = new RegionalRules(store, options);

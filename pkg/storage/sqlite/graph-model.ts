@@ -1,4 +1,3 @@
-import { THREAD_LIMITS } from "../../runtime/node/index.js";
 import { inspectContent } from "../content/inspect-content.js";
 import { GraphRules } from "../graph-rules.js";
 import type { SqliteModel } from "./model.js";
@@ -34,7 +33,6 @@ CREATE TABLE index_entries (
 export const graphModel: SqliteModel<GraphRules> = {
   name: "graph",
   tables: TABLES,
-  writerLimits: THREAD_LIMITS,
   open: (connection) => {
     const store = new SqliteStore(connection);
     return {

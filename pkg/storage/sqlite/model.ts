@@ -1,4 +1,3 @@
-import type { ResourceLimits } from "node:worker_threads";
 import type {
   ContentAnswers,
   ContentQuery,
@@ -18,8 +17,8 @@ export interface SqliteModel<Rules extends StateRules> {
   readonly tables: string;
   /** A file that holds this becomes one of the model by these tables; position and content stay. */
   readonly growsFrom?: { readonly name: string; readonly tables: string } | undefined;
-  /** Of the thread that writes it. */
-  readonly writerLimits: ResourceLimits;
+  /** One command may be hundreds of changes: the thread that writes them is given more room. */
+  readonly hasLargeCommands?: true;
   open(connection: Connection): ModelStore<Rules>;
   /** Answers from what `connection` sees, in slices; see `ComparableContent`. */
   inspect(

@@ -16,7 +16,7 @@ import {
   StateMachineError,
 } from "../../replication/ports/index.js";
 import type { Cancel, FileLock, Logger, Timers } from "../../runtime/index.js";
-import { THREAD_LIMITS } from "../../runtime/node/index.js";
+import { THREAD_LIMITS, WIDE_THREAD_LIMITS } from "../../runtime/node/index.js";
 import type { DecodedCommand } from "../commands.js";
 import type { Change, EdgeQuery, GraphNode, NodeQuery, OperationResult, Page } from "../graph.js";
 import { OfflineWrites } from "../offline-writes.js";
@@ -309,12 +309,12 @@ export class WorkerStorage extends OfflineWrites implements SqliteStorage, Write
         ? [...workerData.ports]
         : [workerData.control, workerData.owner, workerData.keeper];
     const name = `storage-${program}`;
-    const { settings } = this.#options;
+    const isWide = program === "writer" && threadModel(this.#options.settings).hasLargeCommands;
     const worker = new Worker(url, {
       workerData,
       transferList,
       name,
-      resourceLimits: program === "writer" ? threadModel(settings).writerLimits : THREAD_LIMITS,
+      resourceLimits: isWide ? WIDE_THREAD_LIMITS : THREAD_LIMITS,
     });
     worker.on("message", (line: WorkerLogLine) => {
       this.#options.logger.log(line.level, line.event, line.message, line.fields);
