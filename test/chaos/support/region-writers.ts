@@ -6,8 +6,15 @@ const RETRY_MS = 10;
 /** Each writer has a key that the other region's writer of the same number has, too. */
 const SHARED_EACH = 10;
 
+export interface RegionWritersOptions {
+  readonly writers: number;
+  readonly writesPerSecond: number;
+  /** Only while neither region hears of the other: what was known is overwritten, and no conflict. */
+  readonly shares: boolean;
+}
+
 /**
- * Writers of one region, each of new things. Once they share, one write in ten goes to a key that
+ * Writers of one region, each of new things. Where they share, one write in ten goes to a key that
  * a writer of the other region writes to as well. A write of unknown outcome is repeated
  * under its own request id until it is certain. Together they write so many a second; what did
  * not get through in its time follows as fast as it can.
@@ -19,22 +26,19 @@ export class RegionWriters {
   acks = 0;
   retries = 0;
   readonly #region: LabRegion;
-  #shares = false;
+  readonly #options: RegionWritersOptions;
   readonly #writing: readonly Promise<void>[];
   readonly #startMs = performance.now();
   /** Between two writes of one writer, in milliseconds. */
   readonly #everyMs: number;
   #goesOn = true;
 
-  constructor(region: LabRegion, writers: number, writesPerSecond: number) {
+  constructor(region: LabRegion, options: RegionWritersOptions) {
+    const { writers, writesPerSecond } = options;
     this.#region = region;
+    this.#options = options;
     this.#everyMs = (1_000 * writers) / writesPerSecond;
     this.#writing = Array.from({ length: writers }, (_, at) => this.#run(at));
-  }
-
-  /** From now on the other region's writers are met: only what neither knows of is a conflict. */
-  share(): void {
-    this.#shares = true;
   }
 
   async stop(): Promise<void> {
@@ -43,11 +47,12 @@ export class RegionWriters {
   }
 
   async #run(at: number): Promise<void> {
-    const { name } = this.#region;
+    const { shares } = this.#options;
+    const name = `${this.#region.name}-${shares ? "both" : "own"}`;
     for (let n = 0; this.#goesOn; n += 1) {
       await sleep(Math.max(0, this.#startMs + n * this.#everyMs - performance.now()));
       const value = `${name}-${at}-${n}`;
-      const isShared = this.#shares && n % SHARED_EACH === 0;
+      const isShared = shares && n % SHARED_EACH === 0;
       // A writer goes round a hundred keys, so that conflicts are many and each is of two sides.
       const id = isShared ? `shared-${at}-${(n / SHARED_EACH) % 100}` : value;
       await this.#write(at, id, value);
