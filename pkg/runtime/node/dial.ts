@@ -31,14 +31,14 @@ class Dialling {
   readonly #open = new Map<Socket, () => void>();
   readonly #again: NodeJS.Timeout;
   #limit: NodeJS.Timeout;
-  #isLooking: boolean;
+  /** A name is being looked up. */
+  #isLooking = false;
   #isOver = false;
 
   constructor(address: Address, options: ConnectOptions, outcome: Outcome) {
     this.#address = address;
     this.#options = options;
     this.#outcome = outcome;
-    this.#isLooking = isIP(address.host) === 0;
     this.#begin();
     // Behind what has arrived: after a stall the answer may be here already.
     this.#again = setInterval(() => setImmediate(() => this.#repeat()), DIAL_AGAIN_MS);
@@ -47,6 +47,7 @@ class Dialling {
 
   #begin(): void {
     const { tls: secured } = this.#options;
+    this.#isLooking = isIP(this.#address.host) === 0;
     const socket = openSocket(this.#address, secured);
     /** One that fails by itself leaves the others; that nobody listens is true for all. */
     const onError = (error: Error) => {
@@ -75,7 +76,7 @@ class Dialling {
     });
   }
 
-  /** A name is looked up once: lookups cannot be taken back, and would queue up. */
+  /** Not while a name is looked up: lookups cannot be taken back, and would queue up. */
   #repeat(): void {
     if (!this.#isOver && !this.#isLooking && this.#open.size < DIALS_MAX) this.#begin();
   }

@@ -1,7 +1,7 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import type { HttpAnswer, HttpClient, HttpRequest } from "../http-client.js";
-import type { TlsOptions } from "../network.js";
+import { credentials } from "./tls-credentials.js";
 
 const IDLE_SOCKETS_MAX = 8;
 
@@ -63,7 +63,7 @@ class NodeHttpClient implements HttpClient {
       },
       signal: AbortSignal.any(signals),
       agent: secure ? this.#secure : this.#plain,
-      ...(secure && tls ? secureOptions(tls) : {}),
+      ...(secure && tls ? credentials(tls) : {}),
     };
     return new Promise((resolve, reject) => {
       const sent = (secure ? https : http).request(request.url, options, resolve);
@@ -71,16 +71,6 @@ class NodeHttpClient implements HttpClient {
       sent.end(request.body);
     });
   }
-}
-
-function secureOptions(tls: TlsOptions): https.RequestOptions {
-  return {
-    cert: tls.certificate,
-    key: tls.key,
-    minVersion: tls.minVersion,
-    ...(tls.authority === "" ? {} : { ca: tls.authority }),
-    ...(tls.cipherSuites === undefined ? {} : { ciphers: tls.cipherSuites }),
-  };
 }
 
 function tooLong(response: http.IncomingMessage, request: HttpRequest): Error {

@@ -168,7 +168,7 @@ describe("a dial that gets lost", () => {
     await expect.poll(sockets, waiting).toBeLessThanOrEqual(before);
   });
 
-  test("RT-42 a name is looked up once, however long that takes", async () => {
+  test("RT-42 nothing is repeated while a name is looked up", async () => {
     const lookUp = vi.spyOn(dns, "lookup").mockImplementation((() => {}) as never);
     ended.push(() => lookUp.mockRestore());
     const named = { host: "far.example", port: 7688 };
